@@ -1,0 +1,1 @@
+//! The ZeroID server: HTTP, settings, commands.

@@ -1,0 +1,1 @@
+//! Storage traits in atomic verbs, and the in-memory reference.

@@ -1,0 +1,214 @@
+//! What an issuance is decided by.
+
+use serde::{Deserialize, Serialize};
+use zeroid_identity_model::{ApiKeyId, CredentialId, Identity, SpiffeId, Timestamp};
+
+use crate::audience::Audience;
+use crate::ceiling::{Ceiling, Side};
+use crate::grant::GrantType;
+use crate::key_id::{KeyId, Thumbprint};
+use crate::lineage::{Order, Source};
+use crate::live::Live;
+use crate::policy::{AttestationLevel, Policy};
+use crate::scope::ScopeSet;
+
+/// Most workloads `may_act` can name.
+pub const MAX_MAY_ACT: usize = 16;
+
+/// How a chain is told in claims. One issuer tells it one way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// `sub` presents; `act` delegated to it.
+    #[default]
+    Zeroid,
+    /// `sub` is the principal at the root; `act` is the current actor (RFC 8693 §4.1).
+    Rfc8693,
+}
+
+impl Profile {
+    /// The word used in settings and metadata.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Zeroid => "zeroid",
+            Self::Rfc8693 => "rfc8693",
+        }
+    }
+}
+
+/// Which kind of token is issued: the header `typ`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TokenTyp {
+    /// `at+jwt` (RFC 9068 §2.1).
+    #[default]
+    AccessToken,
+    /// `JWT`: the same credential as a JWT-SVID (JWT-SVID §2).
+    JwtSvid,
+}
+
+impl TokenTyp {
+    /// The value of the header `typ`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessToken => "at+jwt",
+            Self::JwtSvid => "JWT",
+        }
+    }
+}
+
+/// What one deployment rules for every credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerRules {
+    /// The issuer URL, without a slash at its end.
+    pub issuer: String,
+    /// How chains are told.
+    pub profile: Profile,
+    /// Lifetime when nothing shorter applies, in seconds.
+    pub default_ttl_seconds: u32,
+    /// Lifetime of delegated credentials when nothing shorter applies, in seconds.
+    pub delegated_ttl_seconds: u32,
+    /// Longest lifetime of all, in seconds.
+    pub max_ttl_seconds: u32,
+}
+
+/// An API key used in the request, as far as it limits what comes of it.
+#[derive(Clone, Debug)]
+pub struct KeyCaps<'a> {
+    /// The key.
+    pub id: ApiKeyId,
+    /// Its own list; absent when it has none.
+    pub scopes: Option<&'a ScopeSet>,
+    /// Its own policy, when it differs from the identity's.
+    pub policy: Option<&'a Policy>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Who will present the credential: the identity, and everything that limits it.
+#[derive(Clone, Debug)]
+pub struct Presenter<'a> {
+    /// The identity.
+    pub identity: &'a Identity,
+    /// Its own list of scopes; absent when it has none.
+    pub allowed_scopes: Option<&'a ScopeSet>,
+    /// The policy that governs it.
+    pub policy: &'a Policy,
+    /// The key used in this request, if one was.
+    pub key: Option<KeyCaps<'a>>,
+    /// The strongest attestation of it that was verified.
+    pub attestation: Option<AttestationLevel>,
+    /// The thumbprint of its registered public key.
+    pub registered_key: Option<Thumbprint>,
+}
+
+impl<'a> Presenter<'a> {
+    /// Everything that limits its scopes (house rule X13).
+    pub fn ceiling(&self) -> Ceiling<'a> {
+        let key = self.key.as_ref();
+        Ceiling::default()
+            .limited_by(Side::Identity, self.allowed_scopes)
+            .limited_by(Side::IdentityPolicy, self.policy.allowed_scopes.as_ref())
+            .limited_by(Side::Key, key.and_then(|key| key.scopes))
+            .limited_by(Side::KeyPolicy, key.and_then(|key| key.policy?.allowed_scopes.as_ref()))
+    }
+
+    /// The policies that govern it: its own, and that of the key used.
+    pub fn policies(&self) -> impl Iterator<Item = &'a Policy> + '_ {
+        std::iter::once(self.policy).chain(self.key.as_ref().and_then(|key| key.policy))
+    }
+
+    /// What its policies and its key let it pass on without using it.
+    pub fn delegable(&self) -> ScopeSet {
+        let key = self.key.as_ref();
+        self.policy.delegable_scopes.filtered(|scope| {
+            let by_key = key.and_then(|key| key.scopes).is_none_or(|list| list.contains(scope));
+            let by_key_policy =
+                key.and_then(|key| key.policy).is_none_or(|policy| policy.delegable_scopes.contains(scope));
+            by_key && by_key_policy
+        })
+    }
+}
+
+/// How the actor of an exchange proved who it is (house rule X1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActorProof {
+    /// A self-signed assertion.
+    Assertion,
+    /// Client authentication of a client bound to it.
+    Client(zeroid_identity_model::ClientId),
+    /// Its API key, in the same request.
+    ApiKey(ApiKeyId),
+}
+
+impl ActorProof {
+    /// What the new link records of it.
+    pub const fn source(self) -> Source {
+        match self {
+            Self::Assertion => Source::Assertion,
+            Self::Client(id) => Source::Client(id),
+            Self::ApiKey(id) => Source::ApiKey(id),
+        }
+    }
+}
+
+/// Where the authority comes from. What the credential says decides the route, never which parameters came.
+#[derive(Clone, Copy, Debug)]
+pub enum Route<'a> {
+    /// From the presenter's own registration.
+    Root {
+        /// How it was asked for.
+        grant: GrantType,
+        /// What it is issued against.
+        source: Source,
+    },
+    /// From another credential.
+    Exchange {
+        /// The subject token's record, judged alive.
+        parent: Live<'a>,
+        /// How the actor proved who it is.
+        proof: ActorProof,
+    },
+}
+
+/// What the request asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Scopes, if any were named.
+    pub scopes: Option<ScopeSet>,
+    /// Resources, if any were named.
+    pub audience: Option<Audience>,
+    /// A lifetime in seconds, if one was named.
+    pub ttl_seconds: Option<u32>,
+    /// The only workloads that may act on it, if any were named.
+    pub may_act: Option<Vec<SpiffeId>>,
+    /// The key of which the request carried a valid proof (DPoP).
+    pub proven_key: Option<Thumbprint>,
+}
+
+/// What only the outside can give a new credential: its name, its key, its place in the sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCredential {
+    /// Its id: a UUIDv7 of the moment of issue.
+    pub jti: CredentialId,
+    /// The key that will sign it.
+    pub kid: KeyId,
+    /// Its place in the store's sequence, drawn together with these facts.
+    pub order: Order,
+}
+
+/// Everything one issuance is decided by.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// What the deployment rules.
+    pub rules: &'a IssuerRules,
+    /// Who will present the credential.
+    pub presenter: Presenter<'a>,
+    /// The identity at the root of the chain; the presenter itself at a root.
+    pub principal: &'a Identity,
+    /// Where the authority comes from.
+    pub route: Route<'a>,
+    /// What was asked for.
+    pub asked: &'a Asked,
+    /// What the outside gives.
+    pub new: NewCredential,
+}

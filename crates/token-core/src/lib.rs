@@ -1,0 +1,49 @@
+//! What a credential may be: scopes, policies, lineage, cut-offs, the one issuance decision, claims.
+//!
+//! Everything here is a function of facts. This crate knows no keys, no storage, no HTTP, no async, no
+//! clock and no randomness: it takes `now` and bytes.
+
+mod grant;
+mod key_id;
+mod scope;
+mod verified;
+
+mod cut_off;
+mod lineage;
+mod live;
+mod record;
+
+mod audience;
+mod ceiling;
+mod claims;
+mod decide;
+mod facts;
+mod policy;
+mod refusal;
+
+pub use audience::{Audience, AudienceError};
+pub use ceiling::{Ceiling, Side};
+pub use claims::{Act, Claims, Confirmation, MayActEntry};
+pub use cut_off::{CutOff, CutOffKey, Reason};
+pub use decide::{Plan, decide};
+pub use facts::{
+    ActorProof, Asked, Facts, IssuerRules, KeyCaps, NewCredential, Presenter, Profile, Route, TokenTyp,
+};
+pub use grant::GrantType;
+pub use key_id::{KeyId, KeyIdError, Thumbprint, ThumbprintError};
+pub use lineage::{Lineage, LineageTooLong, Link, Order, Source};
+pub use live::{Dead, Live, LiveFacts, Standing, live};
+pub use policy::{AttestationLevel, Policy, PolicyError};
+pub use record::{CredentialRecord, DecidedBy};
+pub use refusal::{OAuthCode, Refusal, ScopeRefused};
+pub use scope::{Scope, ScopeError, ScopeSet};
+pub use verified::{Unverified, Verified};
+
+/// The bounds of this crate's values.
+pub mod limits {
+    pub use crate::audience::{MAX_AUDIENCES, MAX_RESOURCE_BYTES};
+    pub use crate::facts::MAX_MAY_ACT;
+    pub use crate::lineage::{MAX_DEPTH, MAX_LINKS};
+    pub use crate::policy::{MAX_POLICY_NAME_BYTES, MAX_TTL_SECONDS};
+    pub use crate::scope::{MAX_SCOPE_BYTES, MAX_SCOPE_TEXT_BYTES, MAX_SCOPES};
+}

@@ -1,0 +1,1 @@
+//! The engine embedders link: registry, issuance, delegation, introspection, revocation.
