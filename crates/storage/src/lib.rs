@@ -1,1 +1,24 @@
-//! Storage traits in atomic verbs, and the in-memory reference.
+//! What the engine keeps, in atomic verbs of the domain, and an in-memory reference that keeps it.
+//!
+//! Every method is one transaction: it happens whole or not at all, and an answer means it is durable. The
+//! traits know no SQL, no HTTP and no policy. `zeroid-storage-conformance` holds every backend to them.
+
+mod error;
+mod filters;
+mod memory;
+mod records;
+mod traits;
+
+pub use error::{Conflict, StoreError};
+pub use filters::{
+    ApiKeyFilter, ApiKeyStateFilter, CredentialFilter, Facets, IdentityFilter, Listed, OwnerFilter, Page,
+};
+pub use memory::MemoryStore;
+pub use records::{
+    ActorFacts, ActorLookup, ApiKeyRecord, ChainFacts, CredentialDigest, CredentialFacts, CredentialView,
+    Environment, Epoch, ExchangeFacts, Guard, IdentityChange, IdentityRecord, Issuance, KeyFacts,
+    PolicyRecord, Revoked, SecretHash, SigningKeyRecord, Spend, Swept,
+};
+pub use traits::{
+    ApiKeyStore, CredentialStore, IdentityStore, PolicyStore, ServerStore, SigningKeyStore, Store,
+};

@@ -169,7 +169,7 @@ impl Claims {
             framework: told.framework.clone(),
             version: told.version.clone(),
             publisher: told.publisher.clone(),
-            capabilities: told.capabilities.clone(),
+            capabilities: if is_unset(&told.capabilities) { Value::Null } else { told.capabilities.clone() },
             scope: record.usable.to_string(),
             scopes: record.usable.clone(),
             delegation_depth: record.delegation_depth(),

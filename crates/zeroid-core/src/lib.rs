@@ -1,1 +1,81 @@
-//! The engine embedders link: registry, issuance, delegation, introspection, revocation.
+//! The engine that embedders link: registry, policies, issuance, delegation, introspection, revocation,
+//! lineage queries.
+//!
+//! It loads facts, asks a rule, stores the outcome. Clock, randomness and store are handed in; it knows no
+//! HTTP, no SQL and no environment, and starts no task.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use zeroid_core::{ApiKeyGrant, Engine, ExchangeGrant, Introspection, NewIdentity, Parts, Settings};
+//! use zeroid_identity_model::{Tenant, Timestamp};
+//! use zeroid_jose::{MasterKey, SystemRandom};
+//! use zeroid_storage::MemoryStore;
+//! use zeroid_token_core::Asked;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let random = SystemRandom::new();
+//! let engine = Engine::open(Parts {
+//!     store: Arc::new(MemoryStore::new()),
+//!     master: MasterKey::generate(&random)?,
+//!     random: Arc::new(random),
+//!     clock: Arc::new(|| Timestamp::from_unix_seconds(1_790_000_000)),
+//!     settings: Settings::new("https://id.example", "id.example".parse()?),
+//! })
+//! .await?;
+//!
+//! // Two agents of one tenant, each with an API key of its own.
+//! let tenant = Tenant::new("acme", "prod")?;
+//! let boss = engine.register(&tenant, NewIdentity::agent("boss".parse()?, "dev@acme.example".parse()?), None).await?;
+//! let aide = engine.register(&tenant, NewIdentity::agent("aide".parse()?, "dev@acme.example".parse()?), None).await?;
+//!
+//! // The first gets a token and delegates a part of it to the second.
+//! let asked = |scopes: &str| Asked { scopes: scopes.parse().ok(), ..Asked::default() };
+//! let root = engine.api_key_grant(ApiKeyGrant { api_key: boss.api_key, asked: asked("read write"), typ: None }).await?;
+//! let leaf = engine
+//!     .exchange(ExchangeGrant {
+//!         subject_token: root.access_token.clone(),
+//!         actor_token: None,
+//!         api_key: Some(aide.api_key),
+//!         asked: asked("read"),
+//!         typ: None,
+//!     })
+//!     .await?;
+//! assert_eq!(leaf.claims.sub, "spiffe://id.example/acme/prod/agent/aide");
+//! assert_eq!(leaf.claims.act.as_ref().map(|act| act.sub.as_str()), Some("spiffe://id.example/acme/prod/agent/boss"));
+//!
+//! // Revoking the root kills everything below it.
+//! engine.revoke_token(root.access_token.expose()).await?;
+//! assert!(matches!(engine.introspect(leaf.access_token.expose()).await?, Introspection::Inactive));
+//! # Ok(())
+//! # }
+//! ```
+
+mod clock;
+mod error;
+mod requests;
+mod settings;
+
+mod engine;
+mod keys;
+mod token;
+
+mod api_keys;
+mod credentials;
+mod grants;
+mod introspect;
+mod policies;
+mod registry;
+
+mod assertion;
+mod bootstrap;
+
+pub use bootstrap::{ADMIN_EXTERNAL_ID, Bootstrapped};
+pub use clock::Clock;
+pub use engine::{Engine, OpenError, Parts};
+pub use error::{AdminError, Fault, TokenError};
+pub use requests::{
+    ActiveToken, ApiKeyGrant, BearerRefused, Caller, ExchangeGrant, IdentityPatch, Introspection, Issued,
+    NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Registered,
+};
+pub use settings::{DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS, Settings};

@@ -1,0 +1,37 @@
+//! Keys, signatures, keyed hashes and randomness, with ring alone.
+//!
+//! The algorithm comes from the key, never from the header. This crate is the only one that may say that a
+//! token is authentic, and it knows nothing of what a grant is allowed to do.
+
+mod random;
+mod secret;
+
+mod jwk;
+mod master;
+mod public_key;
+mod signing;
+
+mod json;
+mod jws;
+
+mod key_ring;
+mod key_set_age;
+
+#[cfg(feature = "dangerous-testing")]
+pub use random::DangerousSeededRandom;
+
+pub use json::{MAX_JSON_DEPTH, StrictJsonError, parse_json_object_strict};
+pub use jwk::{Jwk, Jwks};
+pub use jws::{Compact, Header, JwsError, MAX_COMPACT_BYTES, match_digest, parse, verify};
+pub use key_ring::{
+    KeyRing, KeyRingError, KeyState, PUBLISH_BEFORE_USE_SECONDS, RotateError, Rotation, UnknownKeyState,
+    WrappedKey,
+};
+pub use key_set_age::{KEY_SET_MAX_AGE_SECONDS, KeySetAge, REFETCH_FLOOR_SECONDS};
+pub use master::{HashPurpose, KeyedHash, MasterKey, MasterKeyError, TokenDigest, WrapError};
+pub use public_key::{MAX_PEM_BYTES, PublicKey, PublicKeyError};
+pub use random::{Random, RandomError, SystemRandom};
+pub use secret::{
+    API_KEY_PREFIX, OPERATOR_KEY_PREFIX, Secret, display_prefix, generate_secret, uuid_v7_bytes,
+};
+pub use signing::{SignError, SigningAlgorithm, SigningKey, UnknownAlgorithm};

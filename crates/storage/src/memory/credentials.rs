@@ -1,0 +1,167 @@
+//! Credentials, in memory.
+
+use std::cmp::Reverse;
+
+use async_trait::async_trait;
+use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
+use zeroid_token_core::{CutOff, CutOffKey, Reason, Source, live};
+
+use super::MemoryStore;
+use super::state::{State, window};
+use crate::error::StoreError;
+use crate::filters::{CredentialFilter, Listed, Page};
+use crate::records::{
+    ActorLookup, ChainFacts, CredentialFacts, CredentialView, ExchangeFacts, Issuance, KeyFacts, SecretHash,
+};
+use crate::traits::CredentialStore;
+
+#[async_trait]
+impl CredentialStore for MemoryStore {
+    async fn key_facts(&self, hash: &SecretHash) -> Result<Option<KeyFacts>, StoreError> {
+        let mut state = self.lock();
+        let order = state.draw();
+        let Some(key) = state.keys.values().find(|key| key.hash == *hash) else { return Ok(None) };
+        let actor = state.actor(key.identity, Some(key))?;
+        Ok(Some(KeyFacts { actor, order, epoch: State::epoch() }))
+    }
+
+    async fn exchange_facts(
+        &self,
+        subject: CredentialId,
+        actor: &ActorLookup,
+    ) -> Result<ExchangeFacts, StoreError> {
+        let mut state = self.lock();
+        let order = state.draw();
+        let subject = facts_of(&state, subject)?;
+        let root = subject.as_ref().map(|subject| subject.record.lineage.root().identity);
+        let principal = root.and_then(|id| state.identities.get(&id)).cloned();
+        let actor = match actor {
+            ActorLookup::ApiKey(hash) => match state.keys.values().find(|key| key.hash == *hash) {
+                Some(key) => Some(state.actor(key.identity, Some(key))?),
+                None => None,
+            },
+            ActorLookup::Spiffe(uri) => {
+                match state.identities.values().find(|record| record.identity.spiffe_id == *uri) {
+                    Some(record) => Some(state.actor(record.identity.id, None)?),
+                    None => None,
+                }
+            }
+        };
+        Ok(ExchangeFacts { subject, principal, actor, order, epoch: State::epoch() })
+    }
+
+    async fn issue(&self, issuance: Issuance) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        if !issuance.guards.iter().all(|guard| state.holds(*guard)) {
+            return Err(StoreError::Stale);
+        }
+        let spent =
+            issuance.spends.iter().any(|spend| state.spent.contains_key(&(spend.scope.clone(), spend.hash)));
+        if spent {
+            return Err(StoreError::Spent);
+        }
+        let facts = state.live_facts(&issuance.record);
+        live(&issuance.record, &facts, issuance.now).map_err(|dead| StoreError::Dead(Box::new(dead)))?;
+        for spend in issuance.spends {
+            state.spent.insert((spend.scope, spend.hash), spend.forget_at);
+        }
+        if let Source::ApiKey(id) = issuance.record.lineage.own().source
+            && let Some(key) = state.keys.get_mut(&id)
+        {
+            key.usage_count += 1;
+            key.last_used_at = key.last_used_at.max(Some(issuance.now));
+        }
+        state.credentials.insert(issuance.record.jti(), (issuance.record, issuance.digest));
+        Ok(())
+    }
+
+    async fn credential_facts(&self, jti: CredentialId) -> Result<Option<CredentialFacts>, StoreError> {
+        facts_of(&self.lock(), jti)
+    }
+
+    async fn cut_off(
+        &self,
+        tenant: &Tenant,
+        key: &CutOffKey,
+        reason: &Reason,
+        now: Timestamp,
+    ) -> Result<CutOff, StoreError> {
+        let mut state = self.lock();
+        let known = match key {
+            CutOffKey::Credential(jti) => {
+                state.credentials.get(jti).is_some_and(|(record, _)| record.tenant() == tenant)
+            }
+            CutOffKey::Identity(id) => state.identity_of(tenant, *id).is_some(),
+            CutOffKey::ApiKey(id) => state.keys.get(id).is_some_and(|key| key.tenant == *tenant),
+            CutOffKey::SigningKey(_) => false,
+            CutOffKey::Owner(_) | CutOffKey::Client(_) | CutOffKey::Family(_) | CutOffKey::Tenant => true,
+        };
+        if known { Ok(state.cut(Some(tenant), key.clone(), reason, now)) } else { Err(StoreError::NotFound) }
+    }
+
+    async fn credential(
+        &self,
+        tenant: &Tenant,
+        jti: CredentialId,
+    ) -> Result<Option<CredentialView>, StoreError> {
+        let state = self.lock();
+        let found = state.credentials.get(&jti).filter(|(record, _)| record.tenant() == tenant);
+        Ok(found.map(|(record, _)| state.view(record)))
+    }
+
+    async fn credentials(
+        &self,
+        tenant: &Tenant,
+        filter: CredentialFilter,
+        page: Page,
+    ) -> Result<Listed<CredentialView>, StoreError> {
+        let state = self.lock();
+        let of_tenant = state.credentials.values().map(|(record, _)| record).filter(|r| r.tenant() == tenant);
+        let mut found: Vec<_> = match filter {
+            CredentialFilter::Identity(id) => of_tenant.filter(|record| record.identity() == id).collect(),
+            CredentialFilter::Mission(root) => {
+                of_tenant.filter(|record| record.mission_id() == root).collect()
+            }
+        };
+        match filter {
+            CredentialFilter::Identity(_) => {
+                found.sort_by_key(|record| (Reverse(record.issued_at()), record.jti()))
+            }
+            CredentialFilter::Mission(_) => {
+                found.sort_by_key(|record| (record.delegation_depth(), record.issued_at(), record.jti()));
+            }
+        }
+        Ok(window(found.into_iter().map(|record| state.view(record)).collect(), page))
+    }
+
+    async fn chain(&self, tenant: &Tenant, jti: CredentialId) -> Result<Option<ChainFacts>, StoreError> {
+        let state = self.lock();
+        let Some((leaf, _)) = state.credentials.get(&jti).filter(|(record, _)| record.tenant() == tenant)
+        else {
+            return Ok(None);
+        };
+        let missing = |what: &str| StoreError::Corrupt(format!("{what} of a chain is missing"));
+        let mut chain = ChainFacts { credentials: Vec::new(), identities: Vec::new() };
+        for link in leaf.lineage.links() {
+            let (record, _) = state.credentials.get(&link.jti).ok_or_else(|| missing("a credential"))?;
+            chain.credentials.push(state.view(record));
+            if !chain.identities.iter().any(|known| known.identity.id == link.identity) {
+                let identity = state.identities.get(&link.identity).ok_or_else(|| missing("an identity"))?;
+                chain.identities.push(identity.clone());
+            }
+        }
+        Ok(Some(chain))
+    }
+}
+
+fn facts_of(state: &State, jti: CredentialId) -> Result<Option<CredentialFacts>, StoreError> {
+    let Some((record, digest)) = state.credentials.get(&jti) else { return Ok(None) };
+    let presenter = state.identities.get(&record.identity());
+    let presenter = presenter.ok_or_else(|| StoreError::Corrupt("an identity is missing".to_owned()))?;
+    Ok(Some(CredentialFacts {
+        record: record.clone(),
+        digest: *digest,
+        live: state.live_facts(record),
+        presenter: presenter.clone(),
+    }))
+}

@@ -1,0 +1,301 @@
+//! What is stored, and what is read together.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use zeroid_identity_model::{ApiKeyId, Identity, IdentityId, PolicyId, SpiffeId, Tenant, Timestamp};
+use zeroid_token_core::{CredentialRecord, CutOff, KeyId, LiveFacts, Order, Policy, Reason, ScopeSet};
+
+/// The keyed hash of a secret we generated. Only this type reaches a column.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SecretHash(pub [u8; 32]);
+
+/// The keyed digest of a token we issued.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CredentialDigest(pub [u8; 32]);
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHash(..)")
+    }
+}
+
+impl fmt::Debug for CredentialDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CredentialDigest(..)")
+    }
+}
+
+/// An identity with what limits it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IdentityRecord {
+    /// Who it is.
+    pub identity: Identity,
+    /// Its own list of scopes; absent when it has none.
+    pub allowed_scopes: Option<ScopeSet>,
+    /// The policy that governs it.
+    pub policy_id: PolicyId,
+    /// Raised by one by every change.
+    pub version: u64,
+}
+
+/// A credential policy of a tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyRecord {
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// The policy.
+    pub policy: Policy,
+    /// What it is for.
+    pub description: String,
+    /// Whether it governs the identities that name none; one a tenant.
+    pub is_default: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Which environment a key is for; a label, not a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// `live`.
+    #[default]
+    Live,
+    /// `test`.
+    Test,
+}
+
+impl Environment {
+    /// The word used on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// When, by whom and why something was revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// When.
+    pub at: Timestamp,
+    /// Why, and by whom.
+    pub reason: Reason,
+}
+
+/// An API key; its secret is known only by its hash.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApiKeyRecord {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// The identity that authenticates with it.
+    pub identity: IdentityId,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The first characters of the secret, to recognise it by.
+    pub prefix: String,
+    /// The keyed hash of the secret; kept apart from the rest of the record.
+    #[serde(skip)]
+    pub hash: SecretHash,
+    /// The version of the hashing key.
+    pub hash_key_version: u8,
+    /// Its own list of scopes; absent when it has none.
+    pub scopes: Option<ScopeSet>,
+    /// Its own policy; absent when the identity's alone governs it.
+    pub policy_id: Option<PolicyId>,
+    /// A label.
+    pub environment: Environment,
+    /// Opaque to us.
+    pub metadata: Value,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Who made it; may be empty.
+    pub created_by: String,
+    /// When it last changed (use does not count).
+    pub updated_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// When and why it was revoked.
+    pub revoked: Option<Revoked>,
+    /// How many credentials were issued against it.
+    pub usage_count: u64,
+    /// When the last was.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// One of our signing keys; the private half is wrapped under the master key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningKeyRecord {
+    /// Its id.
+    pub kid: KeyId,
+    /// Its algorithm, such as `ES256`.
+    pub algorithm: String,
+    /// Its state: `next`, `active`, `retiring` or `retired`.
+    pub state: String,
+    /// When it was made and published.
+    pub created_at: Timestamp,
+    /// When it began to sign.
+    pub activated_at: Option<Timestamp>,
+    /// When it stopped to sign.
+    pub retiring_at: Option<Timestamp>,
+    /// When it stopped to verify.
+    pub retired_at: Option<Timestamp>,
+    /// The public half, as a JWK.
+    pub public_jwk: String,
+    /// The private half, wrapped.
+    pub wrapped: Vec<u8>,
+}
+
+/// The state of the store when facts were read; opaque to all but the backend that gave it.
+///
+/// When nothing but issuances happened since, nothing can be stale and the backend may skip its re-checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(pub u64);
+
+/// A fact a decision was based on, in the version it had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// An identity and its version.
+    Identity(IdentityId, u64),
+    /// A policy and its version.
+    Policy(PolicyId, u64),
+    /// An API key that was not revoked.
+    ApiKey(ApiKeyId),
+}
+
+/// Everything about an API key that one issuance needs, read together.
+#[derive(Clone, Debug)]
+pub struct KeyFacts {
+    /// The key and who holds it.
+    pub actor: ActorFacts,
+    /// An order drawn for the credential.
+    pub order: Order,
+    /// The state of the store.
+    pub epoch: Epoch,
+}
+
+/// An identity with the policies and the key that limit it.
+#[derive(Clone, Debug)]
+pub struct ActorFacts {
+    /// The identity.
+    pub identity: IdentityRecord,
+    /// Its policy.
+    pub policy: Policy,
+    /// The key used, with its own policy if it has one. Revoked and expired keys are given too.
+    pub key: Option<(ApiKeyRecord, Option<Policy>)>,
+}
+
+/// How the actor of an exchange is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActorLookup {
+    /// By the hash of its API key.
+    ApiKey(SecretHash),
+    /// By its URI, as its assertion names it.
+    Spiffe(SpiffeId),
+}
+
+/// A credential and what its life is judged by, read together.
+#[derive(Clone, Debug)]
+pub struct CredentialFacts {
+    /// The record.
+    pub record: CredentialRecord,
+    /// The digest of the token.
+    pub digest: CredentialDigest,
+    /// The standing of its chain, and the cut-offs that name any of its links.
+    pub live: LiveFacts,
+    /// The identity that presents it, as the registry knows it now.
+    pub presenter: IdentityRecord,
+}
+
+/// Everything one exchange needs, read together.
+#[derive(Clone, Debug)]
+pub struct ExchangeFacts {
+    /// The subject token's credential; absent when unknown.
+    pub subject: Option<CredentialFacts>,
+    /// The identity at the root of its chain.
+    pub principal: Option<IdentityRecord>,
+    /// The actor; absent when unknown. Its tenant is not compared here.
+    pub actor: Option<ActorFacts>,
+    /// An order drawn for the credential.
+    pub order: Order,
+    /// The state of the store.
+    pub epoch: Epoch,
+}
+
+/// Something that can be used once: remembered under `scope` until `forget_at`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spend {
+    /// Who it came from, such as an issuer.
+    pub scope: String,
+    /// Its keyed hash.
+    pub hash: SecretHash,
+    /// When it may be forgotten: it would be refused for its age by then.
+    pub forget_at: Timestamp,
+}
+
+/// A credential to store, with everything that must still hold when it is.
+#[derive(Clone, Debug)]
+pub struct Issuance {
+    /// The credential.
+    pub record: CredentialRecord,
+    /// The digest of its token.
+    pub digest: CredentialDigest,
+    /// The facts it was decided by.
+    pub guards: Vec<Guard>,
+    /// When they were read.
+    pub epoch: Epoch,
+    /// What it uses up.
+    pub spends: Vec<Spend>,
+    /// The moment of issue.
+    pub now: Timestamp,
+}
+
+/// A credential as lists show it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CredentialView {
+    /// The record.
+    pub record: CredentialRecord,
+    /// The earliest cut-off that covers it.
+    pub revoked_by: Option<CutOff>,
+}
+
+/// A chain: every credential of a lineage, and every identity on it as it is now.
+#[derive(Clone, Debug)]
+pub struct ChainFacts {
+    /// The credentials, root first.
+    pub credentials: Vec<CredentialView>,
+    /// The identities, in the order of their first link.
+    pub identities: Vec<IdentityRecord>,
+}
+
+/// A change of an identity and what goes with it, as one.
+#[derive(Clone, Debug)]
+pub struct IdentityChange {
+    /// The record as it will be, its version raised by one. Its id, tenant, URI and external id must not change.
+    pub record: IdentityRecord,
+    /// Cut off what the identity held so far.
+    pub cut_off: Option<Reason>,
+    /// Revoke the identity's API keys, and cut off what they minted.
+    pub revoke_keys: Option<Reason>,
+    /// Store a new API key, after the old ones were revoked.
+    pub new_key: Option<ApiKeyRecord>,
+    /// The moment of change.
+    pub now: Timestamp,
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Identities whose time ran out, now `expired`.
+    pub expired_identities: u64,
+    /// Used-up things forgotten.
+    pub forgotten: u64,
+}

@@ -1,0 +1,246 @@
+//! The verbs.
+
+use async_trait::async_trait;
+use zeroid_identity_model::{ApiKeyId, CredentialId, IdentityId, PolicyId, SpiffeId, Tenant, Timestamp};
+use zeroid_token_core::{CutOff, CutOffKey, KeyId, Reason};
+
+use crate::error::StoreError;
+use crate::filters::{ApiKeyFilter, CredentialFilter, Facets, IdentityFilter, Listed, Page};
+use crate::records::{
+    ActorLookup, ApiKeyRecord, ChainFacts, CredentialFacts, CredentialView, ExchangeFacts, IdentityChange,
+    IdentityRecord, Issuance, KeyFacts, PolicyRecord, SecretHash, SigningKeyRecord, Swept,
+};
+
+/// Where identities are registered. Every method sees one tenant only; what belongs to another is
+/// [`StoreError::NotFound`] or absent, exactly as what does not exist.
+#[async_trait]
+pub trait IdentityStore: Send + Sync {
+    /// Register an identity, with its first API key if one is given: both or neither.
+    ///
+    /// # Errors
+    /// [`Conflict::ExternalId`](crate::Conflict), [`Conflict::NoSuchPolicy`](crate::Conflict).
+    async fn register(&self, identity: IdentityRecord, key: Option<ApiKeyRecord>) -> Result<(), StoreError>;
+
+    /// The identity of this id.
+    async fn identity(&self, tenant: &Tenant, id: IdentityId) -> Result<Option<IdentityRecord>, StoreError>;
+
+    /// The identity of this URI.
+    async fn identity_by_spiffe_id(
+        &self,
+        tenant: &Tenant,
+        uri: &SpiffeId,
+    ) -> Result<Option<IdentityRecord>, StoreError>;
+
+    /// The identities that match, newest first.
+    async fn identities(
+        &self,
+        tenant: &Tenant,
+        filter: &IdentityFilter,
+        page: Page,
+    ) -> Result<Listed<IdentityRecord>, StoreError>;
+
+    /// How many identities there are of each kind.
+    async fn facets(&self, tenant: &Tenant) -> Result<Facets, StoreError>;
+
+    /// Change an identity together with its cut-off and its keys.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] unless the stored version is one below the record's;
+    /// [`Conflict::NoSuchPolicy`](crate::Conflict).
+    async fn change_identity(&self, change: IdentityChange) -> Result<(), StoreError>;
+
+    /// The prefix of the newest unrevoked key of each of these identities that has one.
+    async fn newest_key_prefixes(
+        &self,
+        tenant: &Tenant,
+        ids: &[IdentityId],
+    ) -> Result<Vec<(IdentityId, String)>, StoreError>;
+
+    /// The deepest delegation among the credentials an identity was issued; 0 without any.
+    async fn deepest_delegation(&self, tenant: &Tenant, id: IdentityId) -> Result<u8, StoreError>;
+}
+
+/// Where API keys live and die.
+#[async_trait]
+pub trait ApiKeyStore: Send + Sync {
+    /// Store a key.
+    ///
+    /// # Errors
+    /// [`Conflict::NoSuchIdentity`](crate::Conflict), [`Conflict::NoSuchPolicy`](crate::Conflict).
+    async fn create_api_key(&self, key: ApiKeyRecord) -> Result<(), StoreError>;
+
+    /// The key of this id.
+    async fn api_key(&self, tenant: &Tenant, id: ApiKeyId) -> Result<Option<ApiKeyRecord>, StoreError>;
+
+    /// The keys that match at `now`, newest first.
+    async fn api_keys(
+        &self,
+        tenant: &Tenant,
+        filter: &ApiKeyFilter,
+        page: Page,
+        now: Timestamp,
+    ) -> Result<Listed<ApiKeyRecord>, StoreError>;
+
+    /// Revoke a key and cut off everything it minted, as one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for an unknown, foreign or revoked key.
+    async fn revoke_api_key(
+        &self,
+        tenant: &Tenant,
+        id: ApiKeyId,
+        reason: &Reason,
+        now: Timestamp,
+    ) -> Result<CutOff, StoreError>;
+}
+
+/// Where credential policies are kept.
+#[async_trait]
+pub trait PolicyStore: Send + Sync {
+    /// Store a policy.
+    ///
+    /// # Errors
+    /// [`Conflict::PolicyName`](crate::Conflict).
+    async fn create_policy(&self, policy: PolicyRecord) -> Result<(), StoreError>;
+
+    /// The tenant's default policy: the stored one, or `fresh`, which is stored if there is none. Two calls
+    /// at once end with one default.
+    async fn default_policy(&self, fresh: PolicyRecord) -> Result<PolicyRecord, StoreError>;
+
+    /// The policy of this id.
+    async fn policy(&self, tenant: &Tenant, id: PolicyId) -> Result<Option<PolicyRecord>, StoreError>;
+
+    /// All policies of the tenant, newest first, then by id.
+    async fn policies(&self, tenant: &Tenant, page: Page) -> Result<Listed<PolicyRecord>, StoreError>;
+
+    /// Replace a policy by its next version.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] unless the stored version is one below the record's; [`StoreError::NotFound`];
+    /// [`Conflict::PolicyName`](crate::Conflict).
+    async fn change_policy(&self, policy: PolicyRecord) -> Result<(), StoreError>;
+
+    /// Delete a policy nobody uses.
+    ///
+    /// # Errors
+    /// [`Conflict::PolicyInUse`](crate::Conflict) while identities, unrevoked keys or the tenant's default
+    /// refer to it; [`StoreError::NotFound`].
+    async fn delete_policy(&self, tenant: &Tenant, id: PolicyId) -> Result<(), StoreError>;
+}
+
+/// Where credentials live and die.
+#[async_trait]
+pub trait CredentialStore: Send + Sync {
+    /// What an issuance against the key of this hash is decided by; absent when there is no such key. Draws an
+    /// order.
+    async fn key_facts(&self, hash: &SecretHash) -> Result<Option<KeyFacts>, StoreError>;
+
+    /// What an exchange is decided by. Draws an order.
+    async fn exchange_facts(
+        &self,
+        subject: CredentialId,
+        actor: &ActorLookup,
+    ) -> Result<ExchangeFacts, StoreError>;
+
+    /// Store a credential and use up what is single-use, if the facts it was decided by still hold and it
+    /// would be alive with its own link included.
+    ///
+    /// An issuance and a cut-off that concern the same key are ordered: one of them sees the other. The use of
+    /// an API key (as the source of the record's own link) is counted in the same transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when a guard does not hold, [`StoreError::Spent`], [`StoreError::Dead`].
+    async fn issue(&self, issuance: Issuance) -> Result<(), StoreError>;
+
+    /// A credential and what its life is judged by. The tenant comes from the credential.
+    async fn credential_facts(&self, jti: CredentialId) -> Result<Option<CredentialFacts>, StoreError>;
+
+    /// Cut off `key`: one row, whatever the number of descendants.
+    ///
+    /// It covers every link that names `key` up to the order this call assigns. A later call adds a row of a
+    /// higher order and leaves the earlier one, so that what it covered keeps its moment and reason. Only a key
+    /// that is cut for ever ([`CutOffKey::is_for_ever`]) is unchanged by a second call, which returns the first
+    /// cut-off.
+    /// `SigningKey` is refused here: signing keys have no tenant, and a verb of their own.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the tenant has no such credential, identity or API key.
+    async fn cut_off(
+        &self,
+        tenant: &Tenant,
+        key: &CutOffKey,
+        reason: &Reason,
+        now: Timestamp,
+    ) -> Result<CutOff, StoreError>;
+
+    /// A credential as lists show it.
+    async fn credential(
+        &self,
+        tenant: &Tenant,
+        jti: CredentialId,
+    ) -> Result<Option<CredentialView>, StoreError>;
+
+    /// The credentials that match.
+    async fn credentials(
+        &self,
+        tenant: &Tenant,
+        filter: CredentialFilter,
+        page: Page,
+    ) -> Result<Listed<CredentialView>, StoreError>;
+
+    /// Every credential of the lineage of `jti`, and every identity on it.
+    async fn chain(&self, tenant: &Tenant, jti: CredentialId) -> Result<Option<ChainFacts>, StoreError>;
+}
+
+/// Where our signing keys are kept. They belong to no tenant.
+#[async_trait]
+pub trait SigningKeyStore: Send + Sync {
+    /// All signing keys, oldest first.
+    async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError>;
+
+    /// Store the first keys, unless there are keys; returns what is stored then. Two starts at once end with
+    /// the same keys.
+    async fn first_signing_keys(
+        &self,
+        keys: Vec<SigningKeyRecord>,
+    ) -> Result<Vec<SigningKeyRecord>, StoreError>;
+
+    /// Replace the keys `seen` by `keys`, and cut off everything these kids ever signed.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the stored keys are not those `seen` any more.
+    async fn change_signing_keys(
+        &self,
+        seen: &[SigningKeyRecord],
+        keys: Vec<SigningKeyRecord>,
+        cut_off: &[(KeyId, Reason)],
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+}
+
+/// What the server keeps about itself.
+#[async_trait]
+pub trait ServerStore: Send + Sync {
+    /// The value stored under `name`, which is `value` if there was none. Two calls at once agree.
+    async fn fact_or_insert(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError>;
+
+    /// The value stored under `name`.
+    async fn fact(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Forget what is past its time, and mark identities whose time ran out as `expired`; bounded work a call.
+    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError>;
+
+    /// Answer only when the store can read and write.
+    async fn ready(&self) -> Result<(), StoreError>;
+}
+
+/// Everything the engine keeps.
+pub trait Store:
+    IdentityStore + ApiKeyStore + PolicyStore + CredentialStore + SigningKeyStore + ServerStore
+{
+}
+
+impl<T> Store for T where
+    T: IdentityStore + ApiKeyStore + PolicyStore + CredentialStore + SigningKeyStore + ServerStore
+{
+}

@@ -1,0 +1,129 @@
+//! A delegate's own signed assertion (RFC 7523 §3): who it says it is, and whether its key agrees.
+
+use serde_json::{Map, Value};
+use zeroid_identity_model::{SpiffeId, Timestamp};
+use zeroid_jose::{Compact, HashPurpose, MasterKey, PublicKey, parse, parse_json_object_strict, verify};
+use zeroid_storage::{SecretHash, Spend};
+use zeroid_token_core::Unverified;
+
+/// How far ahead an assertion may end, in seconds: it proves a moment, not a session.
+pub(crate) const MAX_LIFETIME_SECONDS: i64 = 300;
+
+/// How far ahead of ours the signer's clock may be, in seconds.
+const CLOCK_SKEW_SECONDS: i64 = 60;
+
+/// Longest `jti` of an assertion, in bytes.
+const MAX_JTI_BYTES: usize = 512;
+
+/// An assertion that was read but not authenticated: it says whose key to look for.
+pub(crate) struct Assertion<'a> {
+    jws: Unverified<Compact<'a>>,
+    claims: Map<String, Value>,
+    pub(crate) issuer: SpiffeId,
+}
+
+impl<'a> Assertion<'a> {
+    /// Read an assertion. Every rule that needs no key is checked here.
+    ///
+    /// # Errors
+    /// What is wrong with it, naming the claim.
+    pub(crate) fn read(compact: &'a str, audience: &str, now: Timestamp) -> Result<Self, String> {
+        let jws = parse(compact).map_err(|error| error.to_string())?;
+        match jws.peek().header.typ.as_deref() {
+            None | Some("JWT") => {}
+            Some(_) => {
+                return Err("its `typ` is not `JWT`; an access token is no proof of being the actor".into());
+            }
+        }
+        let claims = parse_json_object_strict(&jws.peek().payload).map_err(|error| error.to_string())?;
+        let issuer: SpiffeId =
+            text(&claims, "iss")?.parse().map_err(|_| "`iss` is no SPIFFE ID".to_owned())?;
+        if text(&claims, "sub")? != issuer.as_str() {
+            return Err("`sub` must equal `iss`".to_owned());
+        }
+        check_audience(&claims, audience)?;
+        check_times(&claims, now)?;
+        Ok(Self { jws, claims, issuer })
+    }
+
+    /// Authenticate it by the identity's registered key; what it uses up is what makes it single-use.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn authenticate(self, key: &PublicKey, master: &MasterKey) -> Result<Spend, String> {
+        let (hash, forget_at) = self.fingerprint(master)?;
+        let scope = self.issuer.to_string();
+        verify(self.jws, key).map_err(|error| error.to_string())?;
+        Ok(Spend { scope, hash, forget_at })
+    }
+
+    /// What it is remembered by: its `jti`, or without one its signing input (an ECDSA signature can be changed
+    /// and stay valid, so the whole would not do).
+    fn fingerprint(&self, master: &MasterKey) -> Result<(SecretHash, Timestamp), String> {
+        let mut bytes = Vec::new();
+        match self.claims.get("jti") {
+            None => {
+                bytes.extend_from_slice(b"input:");
+                bytes.extend_from_slice(self.jws.peek().signing_input.as_bytes());
+            }
+            Some(Value::String(jti)) if !jti.is_empty() && jti.len() <= MAX_JTI_BYTES => {
+                bytes.extend_from_slice(b"jti:");
+                bytes.extend_from_slice(jti.as_bytes());
+            }
+            Some(_) => return Err(format!("`jti` must be a string of 1 to {MAX_JTI_BYTES} bytes")),
+        }
+        let hash = SecretHash(*master.keyed_hash(HashPurpose::Assertion, &bytes).as_bytes());
+        let exp = seconds(&self.claims, "exp")?.unwrap_or_default();
+        Ok((hash, Timestamp::from_unix_seconds(exp).plus_seconds(CLOCK_SKEW_SECONDS)))
+    }
+}
+
+fn check_audience(claims: &Map<String, Value>, audience: &str) -> Result<(), String> {
+    let named = match claims.get("aud") {
+        Some(Value::String(one)) => one == audience,
+        Some(Value::Array(several)) => {
+            several.len() == 1 && several.iter().all(|one| one.as_str() == Some(audience))
+        }
+        _ => return Err("`aud` is missing".to_owned()),
+    };
+    if named { Ok(()) } else { Err("`aud` must be this issuer, and nothing else".to_owned()) }
+}
+
+fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), String> {
+    let now = now.unix_seconds();
+    let exp = seconds(claims, "exp")?.ok_or("`exp` is missing")?;
+    if exp <= now {
+        return Err("`exp` has passed".to_owned());
+    }
+    if exp - now > MAX_LIFETIME_SECONDS {
+        return Err(format!("`exp` is more than {MAX_LIFETIME_SECONDS} s ahead"));
+    }
+    for name in ["iat", "nbf"] {
+        if seconds(claims, name)?.is_some_and(|at| at > now.saturating_add(CLOCK_SKEW_SECONDS)) {
+            return Err(format!("`{name}` is in the future"));
+        }
+    }
+    Ok(())
+}
+
+fn text<'c>(claims: &'c Map<String, Value>, name: &str) -> Result<&'c str, String> {
+    claims.get(name).and_then(Value::as_str).ok_or_else(|| format!("`{name}` is missing"))
+}
+
+/// A NumericDate (RFC 7519 §2), rounded down; absent when the claim is.
+fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, String> {
+    const LAST: f64 = 253_402_300_799.0; // The end of year 9999.
+    match claims.get(name) {
+        None => Ok(None),
+        Some(Value::Number(number)) => match number.as_i64() {
+            Some(whole) => Ok(Some(whole)),
+            None => number
+                .as_f64()
+                .filter(|value| (0.0..=LAST).contains(value))
+                .and_then(|value| format!("{:.0}", value.floor()).parse().ok())
+                .map(Some)
+                .ok_or_else(|| format!("`{name}` is no date")),
+        },
+        Some(_) => Err(format!("`{name}` is no date")),
+    }
+}

@@ -1,0 +1,173 @@
+//! The engine and how it starts.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use zeroid_identity_model::Timestamp;
+use zeroid_jose::{
+    HashPurpose, Jwks, KeyRing, KeyedHash, MasterKey, OPERATOR_KEY_PREFIX, Random, Secret, generate_secret,
+    uuid_v7_bytes,
+};
+use zeroid_storage::{Store, Swept};
+
+use crate::clock::Clock;
+use crate::error::Fault;
+use crate::keys;
+use crate::settings::Settings;
+
+/// Everything an engine is made of; all of it is handed in.
+pub struct Parts {
+    /// Where it keeps things.
+    pub store: Arc<dyn Store>,
+    /// The key under which stored secrets are hashed and wrapped.
+    pub master: MasterKey,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// What the deployment settles.
+    pub settings: Settings,
+}
+
+/// Why an engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store was written under another master key.
+    #[error("the master key is not the one this store was made with")]
+    WrongMasterKey,
+    /// Our fault.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// The engine: loads facts, asks a rule, stores the outcome.
+///
+/// Cheap to share behind an [`Arc`]; every method takes `&self`.
+pub struct Engine {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) master: MasterKey,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) settings: Settings,
+    clock: Arc<dyn Clock>,
+    ring: RwLock<Arc<KeyRing>>,
+    operator_keys: RwLock<OperatorKeys>,
+}
+
+#[derive(Default)]
+struct OperatorKeys {
+    stored: Option<KeyedHash>,
+    accepted: Option<KeyedHash>,
+}
+
+const MASTER_CHECK: &str = "master_key_check";
+const OPERATOR_KEY: &str = "operator_key";
+
+impl Engine {
+    /// Start on a store: check the master key, make signing keys if there are none.
+    ///
+    /// # Errors
+    /// [`OpenError::WrongMasterKey`], or our fault.
+    pub async fn open(parts: Parts) -> Result<Self, OpenError> {
+        let Parts { store, master, random, clock, settings } = parts;
+        let check = master.check_value();
+        let stored = store.fact_or_insert(MASTER_CHECK, check.as_bytes()).await.map_err(Fault::from)?;
+        if !hash_of(&stored).is_some_and(|stored| stored.matches(&check)) {
+            return Err(OpenError::WrongMasterKey);
+        }
+        let ring = keys::load_or_create(&*store, &master, &*random, clock.now()).await?;
+        let operator = store.fact(OPERATOR_KEY).await.map_err(Fault::from)?;
+        let operator_keys =
+            OperatorKeys { stored: operator.and_then(|bytes| hash_of(&bytes)), accepted: None };
+        Ok(Self {
+            store,
+            master,
+            random,
+            settings,
+            clock,
+            ring: RwLock::new(Arc::new(ring)),
+            operator_keys: RwLock::new(operator_keys),
+        })
+    }
+
+    /// The moment, by the clock handed in.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What the deployment settles.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The public keys that verify our tokens, those that soon will among them.
+    pub fn jwks(&self) -> Jwks {
+        self.ring().jwks()
+    }
+
+    /// Answer only when the store can read and write.
+    ///
+    /// # Errors
+    /// Our fault.
+    pub async fn ready(&self) -> Result<(), Fault> {
+        Ok(self.store.ready().await?)
+    }
+
+    /// Do what time alone brings about: mark expired identities, forget what is past its time. The caller
+    /// decides how often; once a minute is plenty.
+    ///
+    /// # Errors
+    /// Our fault.
+    pub async fn sweep(&self) -> Result<Swept, Fault> {
+        Ok(self.store.sweep(self.now()).await?)
+    }
+
+    /// Make an operator key, store its hash, and give it away this once.
+    ///
+    /// # Errors
+    /// Our fault. There is one stored operator key: [`Fault`] with a conflict when it exists.
+    pub async fn create_operator_key(&self) -> Result<Option<Secret>, Fault> {
+        let key = generate_secret(&*self.random, OPERATOR_KEY_PREFIX)?;
+        let hash = self.operator_hash(key.expose());
+        let stored = self.store.fact_or_insert(OPERATOR_KEY, hash.as_bytes()).await?;
+        let stored = hash_of(&stored);
+        let ours = stored.as_ref().is_some_and(|stored| stored.matches(&hash));
+        self.operator_keys.write().unwrap_or_else(PoisonError::into_inner).stored = stored;
+        Ok(ours.then_some(key))
+    }
+
+    /// Accept this operator key too; it comes from the environment and is not stored.
+    pub fn accept_operator_key(&self, key: &str) {
+        let hash = self.operator_hash(key);
+        self.operator_keys.write().unwrap_or_else(PoisonError::into_inner).accepted = Some(hash);
+    }
+
+    /// Whether any operator key would be accepted.
+    pub fn has_operator_key(&self) -> bool {
+        let keys = self.operator_keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.stored.is_some() || keys.accepted.is_some()
+    }
+
+    /// Whether this is an operator key; compared in constant time.
+    pub fn is_operator_key(&self, presented: &str) -> bool {
+        let hash = self.operator_hash(presented);
+        let keys = self.operator_keys.read().unwrap_or_else(PoisonError::into_inner);
+        let known = |key: &Option<KeyedHash>| key.as_ref().is_some_and(|known| known.matches(&hash));
+        known(&keys.stored) | known(&keys.accepted)
+    }
+
+    pub(crate) fn ring(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Sixteen bytes of a fresh UUIDv7 (RFC 9562 §5.7).
+    pub(crate) fn fresh_id(&self, now: Timestamp) -> Result<[u8; 16], Fault> {
+        Ok(uuid_v7_bytes(now, &*self.random)?)
+    }
+
+    fn operator_hash(&self, key: &str) -> KeyedHash {
+        self.master.keyed_hash(HashPurpose::OperatorKey, key.as_bytes())
+    }
+}
+
+fn hash_of(bytes: &[u8]) -> Option<KeyedHash> {
+    <[u8; 32]>::try_from(bytes).ok().map(KeyedHash::from_bytes)
+}

@@ -1,0 +1,120 @@
+//! Three kinds of no: the caller's mistake, a refusal, our fault. They never turn into one another.
+
+use zeroid_jose::RandomError;
+use zeroid_storage::{Conflict, StoreError};
+use zeroid_token_core::{OAuthCode, Refusal};
+
+/// Our fault. It says nothing about the caller, and it is worth trying again when [`Fault::is_passing`].
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Fault {
+    /// The store did not do it.
+    #[error("{0}")]
+    Store(StoreError),
+    /// No randomness.
+    #[error("no randomness: {0}")]
+    Random(#[from] RandomError),
+    /// A key did not sign, or a stored key does not load.
+    #[error("signing keys: {0}")]
+    Keys(String),
+    /// Facts kept changing under a decision.
+    #[error("facts changed under every attempt")]
+    Contended,
+}
+
+impl Fault {
+    /// Whether the same call may well succeed soon.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Contended | Self::Store(StoreError::Busy | StoreError::Unavailable(_)))
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Why the token endpoint issued nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The key is unknown, revoked or expired: the caller is not told which.
+    #[error("API key is not valid")]
+    ApiKey,
+    /// The subject token is malformed, not ours, not live or unknown.
+    #[error("subject_token is not valid: {0}")]
+    SubjectToken(String),
+    /// The actor's proof does not hold.
+    #[error("actor_token is not valid: {0}")]
+    ActorToken(String),
+    /// No proof of the actor came.
+    #[error(
+        "token exchange needs a proof of the actor: send `actor_token` (an assertion signed by the delegate's registered key) or the delegate's `api_key`"
+    )]
+    NoActor,
+    /// Two proofs name two identities.
+    #[error("actor_token and api_key name different identities")]
+    TwoActors,
+    /// A rule refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Our fault.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl TokenError {
+    /// The code the client sees; absent when it is our fault.
+    pub const fn oauth_code(&self) -> Option<OAuthCode> {
+        Some(match self {
+            Self::ApiKey | Self::SubjectToken(_) | Self::ActorToken(_) => OAuthCode::InvalidGrant,
+            Self::NoActor | Self::TwoActors => OAuthCode::InvalidRequest,
+            Self::Refused(refusal) => refusal.oauth_code(),
+            Self::Fault(_) => return None,
+        })
+    }
+}
+
+/// Why an administrative call did nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AdminError {
+    /// Unknown, or another tenant's.
+    #[error("not found")]
+    NotFound,
+    /// A member breaks a rule.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// The member, as the request names it.
+        field: &'static str,
+        /// Which rule.
+        message: String,
+    },
+    /// It contradicts what is stored.
+    #[error(transparent)]
+    Conflict(Conflict),
+    /// Our fault.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl AdminError {
+    /// A member breaks a rule.
+    pub fn invalid(field: &'static str, message: impl ToString) -> Self {
+        Self::Invalid { field, message: message.to_string() }
+    }
+}
+
+impl From<StoreError> for AdminError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound => Self::NotFound,
+            StoreError::Conflict(Conflict::NoSuchPolicy) => {
+                Self::invalid("credential_policy_id", "no such credential policy")
+            }
+            StoreError::Conflict(Conflict::NoSuchIdentity) => {
+                Self::invalid("identity_id", "no such identity")
+            }
+            StoreError::Conflict(conflict) => Self::Conflict(conflict),
+            other => Self::Fault(Fault::Store(other)),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What a token says and whether it is alive; giving one up; and who an administrative caller is.
+
+use zeroid_jose::MAX_COMPACT_BYTES;
+use zeroid_storage::StoreError;
+use zeroid_token_core::{Claims, CutOffKey, Profile, Reason, Source};
+
+use crate::engine::Engine;
+use crate::error::Fault;
+use crate::requests::{ActiveToken, BearerRefused, Caller, Introspection};
+use crate::token::LiveToken;
+
+impl Engine {
+    /// What this token says, if it is alive now (RFC 7662 §2.2). Whatever is wrong with it, the answer is only
+    /// that it is inactive.
+    ///
+    /// # Errors
+    /// Our fault, which is never "inactive".
+    pub async fn introspect(&self, token: &str) -> Result<Introspection, Fault> {
+        let Some(LiveToken { claims, facts }) = self.live_token(token).await? else {
+            return Ok(Introspection::Inactive);
+        };
+        let mut claims = claims.into_inner();
+        let presenter = &facts.presenter.identity;
+        lower_trust(&mut claims, presenter.trust_level, self.settings.rules.profile);
+        let token_type = if claims.cnf.is_some() { "DPoP" } else { "Bearer" };
+        let principal_sub = facts.record.lineage.root().subject.to_string();
+        let labels = presenter.labels.clone();
+        Ok(Introspection::Active(Box::new(ActiveToken { claims, labels, token_type, principal_sub })))
+    }
+
+    /// Give up a token and everything below it (RFC 7009). A token that is not ours, or is dead already, needs
+    /// no giving up.
+    ///
+    /// # Errors
+    /// Our fault: the cut-off is not durable.
+    pub async fn revoke_token(&self, token: &str) -> Result<(), Fault> {
+        if token.len() > MAX_COMPACT_BYTES {
+            return Ok(());
+        }
+        let Some(presented) = self.read_token(token) else { return Ok(()) };
+        let Some(facts) = self.store.credential_facts(presented.jti()).await? else { return Ok(()) };
+        if self.authenticate(presented, &facts.digest).is_none() {
+            return Ok(());
+        }
+        let key = CutOffKey::Credential(facts.record.jti());
+        let reason = Reason::new("oauth2_revocation");
+        match self.store.cut_off(facts.record.tenant(), &key, &reason, self.now()).await {
+            Ok(_) | Err(StoreError::NotFound) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Who presents this bearer token, if it is alive, for us, and bound to no key.
+    ///
+    /// # Errors
+    /// Our fault.
+    pub async fn authenticate_bearer(&self, token: &str) -> Result<Result<Caller, BearerRefused>, Fault> {
+        let Some(LiveToken { claims, facts }) = self.live_token(token).await? else {
+            return Ok(Err(BearerRefused::InvalidToken));
+        };
+        let for_us = claims.get().aud.contains(&self.settings.rules.issuer);
+        if !for_us {
+            return Ok(Err(BearerRefused::InvalidToken));
+        }
+        if facts.record.confirmation.is_some() {
+            return Ok(Err(BearerRefused::SenderConstrained));
+        }
+        let own = facts.record.lineage.own();
+        let created_by = match own.source {
+            Source::ApiKey(id) => self.store.api_key(&own.tenant, id).await?.map(|key| key.created_by),
+            Source::Client(_) | Source::Assertion | Source::Presented => None,
+        };
+        let owner = facts.presenter.identity.owner.as_ref().map(ToString::to_string);
+        Ok(Ok(Caller {
+            tenant: own.tenant.clone(),
+            scopes: facts.record.usable.clone(),
+            identity: own.identity,
+            subject: own.subject.clone(),
+            created_by: created_by.filter(|name| !name.is_empty()).or(owner).unwrap_or_default(),
+        }))
+    }
+}
+
+/// Introspection never reports more trust than the registry (house rule P9).
+fn lower_trust(claims: &mut Claims, registry: zeroid_identity_model::TrustLevel, profile: Profile) {
+    match (profile, &mut claims.act) {
+        (Profile::Rfc8693, Some(actor)) => {
+            actor.trust_level = actor.trust_level.map(|level| level.min(registry));
+        }
+        _ => claims.trust_level = claims.trust_level.min(registry),
+    }
+}

@@ -1,0 +1,303 @@
+//! What the engine is asked, and what it answers.
+
+use serde_json::Value;
+use zeroid_identity_model::{
+    ExternalId, IdentityId, IdentityType, Owner, PolicyId, SpiffeId, Status, SubType, Tenant, Timestamp,
+    TrustLevel,
+};
+use zeroid_jose::Secret;
+use zeroid_storage::{ApiKeyRecord, Environment, IdentityRecord};
+use zeroid_token_core::{Asked, AttestationLevel, Claims, CredentialRecord, GrantType, ScopeSet, TokenTyp};
+
+/// A registration.
+#[derive(Clone, Debug)]
+pub struct NewIdentity {
+    /// The caller's stable name for it.
+    pub external_id: ExternalId,
+    /// Display name.
+    pub name: String,
+    /// Its type.
+    pub identity_type: IdentityType,
+    /// Its sub-type; an agent without one is a `tool_agent`.
+    pub sub_type: Option<SubType>,
+    /// How much it is trusted.
+    pub trust_level: TrustLevel,
+    /// Who answers for it.
+    pub owner: Owner,
+    /// Who registers it; may be empty.
+    pub created_by: String,
+    /// Its list of scopes; absent when it has none.
+    pub allowed_scopes: Option<ScopeSet>,
+    /// Its policy; the tenant's default when absent.
+    pub policy_id: Option<PolicyId>,
+    /// Its public key.
+    pub public_key_pem: Option<String>,
+    /// When its authority ends.
+    pub expires_at: Option<Timestamp>,
+    /// Framework.
+    pub framework: String,
+    /// Version.
+    pub version: String,
+    /// Publisher.
+    pub publisher: String,
+    /// Description.
+    pub description: String,
+    /// Capabilities, any JSON.
+    pub capabilities: Value,
+    /// Labels, any JSON.
+    pub labels: Value,
+    /// Metadata, any JSON.
+    pub metadata: Value,
+}
+
+impl NewIdentity {
+    /// An agent of this name and owner; everything else unset.
+    pub fn agent(external_id: ExternalId, owner: Owner) -> Self {
+        Self {
+            name: external_id.to_string(),
+            created_by: owner.to_string(),
+            external_id,
+            identity_type: IdentityType::Agent,
+            sub_type: None,
+            trust_level: TrustLevel::Unverified,
+            owner,
+            allowed_scopes: None,
+            policy_id: None,
+            public_key_pem: None,
+            expires_at: None,
+            framework: String::new(),
+            version: String::new(),
+            publisher: String::new(),
+            description: String::new(),
+            capabilities: Value::Array(Vec::new()),
+            labels: Value::Object(serde_json::Map::new()),
+            metadata: Value::Object(serde_json::Map::new()),
+        }
+    }
+}
+
+/// A change of an identity; absent members stay as they are.
+#[derive(Clone, Debug, Default)]
+pub struct IdentityPatch {
+    /// Display name.
+    pub name: Option<String>,
+    /// Must equal the stored type: it is part of the URI.
+    pub identity_type: Option<IdentityType>,
+    /// Sub-type.
+    pub sub_type: Option<SubType>,
+    /// Trust; lowering it cuts off earlier tokens.
+    pub trust_level: Option<TrustLevel>,
+    /// Status; the life cycle decides.
+    pub status: Option<Status>,
+    /// Owner.
+    pub owner: Option<Owner>,
+    /// List of scopes; `Some(None)` lifts the list.
+    pub allowed_scopes: Option<Option<ScopeSet>>,
+    /// Policy; `Some(None)` goes back to the tenant's default.
+    pub policy_id: Option<Option<PolicyId>>,
+    /// Public key.
+    pub public_key_pem: Option<String>,
+    /// End of authority; `Some(None)` lifts it.
+    pub expires_at: Option<Option<Timestamp>>,
+    /// Framework.
+    pub framework: Option<String>,
+    /// Version.
+    pub version: Option<String>,
+    /// Publisher.
+    pub publisher: Option<String>,
+    /// Description.
+    pub description: Option<String>,
+    /// Capabilities.
+    pub capabilities: Option<Value>,
+    /// Labels.
+    pub labels: Option<Value>,
+    /// Metadata.
+    pub metadata: Option<Value>,
+    /// Cut off what the identity held so far.
+    pub revoke_existing: bool,
+    /// Who changes it; may be empty.
+    pub modified_by: String,
+}
+
+/// An identity that was registered with its first key, or got a new one.
+#[derive(Debug)]
+pub struct Registered {
+    /// The identity.
+    pub record: IdentityRecord,
+    /// The key's record.
+    pub key: ApiKeyRecord,
+    /// The key itself; shown once.
+    pub api_key: Secret,
+}
+
+/// A new API key.
+#[derive(Clone, Debug)]
+pub struct NewApiKey {
+    /// The identity that will authenticate with it.
+    pub identity: IdentityId,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Its list of scopes; absent when it has none.
+    pub scopes: Option<ScopeSet>,
+    /// Its own policy; the identity's alone governs it when absent.
+    pub policy_id: Option<PolicyId>,
+    /// A label.
+    pub environment: Environment,
+    /// Opaque to us.
+    pub metadata: Value,
+    /// Who makes it; may be empty.
+    pub created_by: String,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A new credential policy.
+#[derive(Clone, Debug)]
+pub struct NewPolicy {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Longest lifetime in seconds; an hour when absent.
+    pub max_ttl_seconds: Option<u32>,
+    /// Grants it permits; `client_credentials` when absent.
+    pub allowed_grant_types: Option<Vec<GrantType>>,
+    /// Scopes it permits; no restriction when absent.
+    pub allowed_scopes: Option<ScopeSet>,
+    /// Scopes that may be passed on without being used.
+    pub delegable_scopes: ScopeSet,
+    /// Least trust.
+    pub required_trust_level: Option<TrustLevel>,
+    /// Least attestation.
+    pub required_attestation: Option<AttestationLevel>,
+    /// Deepest delegation; none when absent.
+    pub max_delegation_depth: Option<u8>,
+    /// The only workloads that may act.
+    pub may_act: Option<Vec<SpiffeId>>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A change of a credential policy; absent members stay as they are.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyPatch {
+    /// Name.
+    pub name: Option<String>,
+    /// Description.
+    pub description: Option<String>,
+    /// Longest lifetime in seconds.
+    pub max_ttl_seconds: Option<u32>,
+    /// Grants.
+    pub allowed_grant_types: Option<Vec<GrantType>>,
+    /// Scopes; `Some(None)` lifts the list.
+    pub allowed_scopes: Option<Option<ScopeSet>>,
+    /// Scopes that may be passed on.
+    pub delegable_scopes: Option<ScopeSet>,
+    /// Least trust; `Some(None)` lifts it.
+    pub required_trust_level: Option<Option<TrustLevel>>,
+    /// Least attestation; `Some(None)` lifts it.
+    pub required_attestation: Option<Option<AttestationLevel>>,
+    /// Deepest delegation.
+    pub max_delegation_depth: Option<u8>,
+    /// The only workloads that may act; `Some(None)` lifts it.
+    pub may_act: Option<Option<Vec<SpiffeId>>>,
+    /// In force or not.
+    pub is_active: Option<bool>,
+    /// End; `Some(None)` lifts it.
+    pub expires_at: Option<Option<Timestamp>>,
+}
+
+/// A request of the grant `api_key`.
+#[derive(Debug)]
+pub struct ApiKeyGrant {
+    /// The key.
+    pub api_key: Secret,
+    /// What is asked for.
+    pub asked: Asked,
+    /// Which kind of token; the deployment's default when absent.
+    pub typ: Option<TokenTyp>,
+}
+
+/// A request of the grant `urn:ietf:params:oauth:grant-type:token-exchange` (RFC 8693 §2.1).
+#[derive(Debug)]
+pub struct ExchangeGrant {
+    /// The token that is delegated from.
+    pub subject_token: Secret,
+    /// The delegate's own signed assertion.
+    pub actor_token: Option<Secret>,
+    /// The delegate's own API key.
+    pub api_key: Option<Secret>,
+    /// What is asked for.
+    pub asked: Asked,
+    /// Which kind of token; the deployment's default when absent.
+    pub typ: Option<TokenTyp>,
+}
+
+/// A credential that was issued and is durable.
+#[derive(Debug)]
+pub struct Issued {
+    /// The token.
+    pub access_token: Secret,
+    /// Its kind.
+    pub typ: TokenTyp,
+    /// What is stored of it.
+    pub record: CredentialRecord,
+    /// What it says.
+    pub claims: Claims,
+    /// Its lifetime in seconds.
+    pub expires_in: i64,
+    /// The creator of the key it was issued against; grant `api_key` only, and may be empty.
+    pub user_id: Option<String>,
+    /// The external id of who presents it.
+    pub external_id: ExternalId,
+}
+
+/// What a token's holder may know of it, now.
+#[derive(Clone, Debug)]
+pub enum Introspection {
+    /// Not a live token of ours. Nothing more is said.
+    Inactive,
+    /// Live.
+    Active(Box<ActiveToken>),
+}
+
+/// A live token.
+#[derive(Clone, Debug)]
+pub struct ActiveToken {
+    /// What it says; trust is never more than the registry's.
+    pub claims: Claims,
+    /// The labels of its presenter, now.
+    pub labels: Value,
+    /// `Bearer`, or `DPoP` when it is bound to a key.
+    pub token_type: &'static str,
+    /// The root workload's URI.
+    pub principal_sub: String,
+}
+
+/// Who makes an administrative call, as its credential says.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The tenant the credential belongs to.
+    pub tenant: Tenant,
+    /// The usable scopes.
+    pub scopes: ScopeSet,
+    /// The presenter.
+    pub identity: IdentityId,
+    /// The presenter's URI.
+    pub subject: SpiffeId,
+    /// The creator of the key behind the token, else the presenter's owner; may be empty.
+    pub created_by: String,
+}
+
+/// Why a bearer was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BearerRefused {
+    /// Malformed, not ours, not for us, or not live.
+    #[error("the access token is invalid, expired or revoked")]
+    InvalidToken,
+    /// Bound to a key, and presented without proof of it.
+    #[error("the access token is bound to a key and cannot be used as a bearer token")]
+    SenderConstrained,
+}

@@ -1,0 +1,42 @@
+//! What a deployment settles.
+
+use zeroid_identity_model::TrustDomain;
+use zeroid_token_core::limits::MAX_TTL_SECONDS;
+use zeroid_token_core::{IssuerRules, Profile, TokenTyp};
+
+/// Lifetime of a credential when nothing shorter applies: long enough for a task, short enough to forget.
+pub const DEFAULT_TTL_SECONDS: u32 = 3600;
+
+/// Lifetime of a delegated credential when nothing shorter applies: one step of a task.
+pub const DELEGATED_TTL_SECONDS: u32 = 300;
+
+/// What a deployment settles for every credential.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The issuer, the profile and the lifetimes.
+    pub rules: IssuerRules,
+    /// The host of every SPIFFE ID we give.
+    pub trust_domain: TrustDomain,
+    /// The kind of token issued unless another is asked for.
+    pub token_typ: TokenTyp,
+    /// Check the signature of our own tokens although the recorded digest would do.
+    pub always_verify_signatures: bool,
+}
+
+impl Settings {
+    /// The defaults for an issuer and a trust domain.
+    pub fn new(issuer: impl Into<String>, trust_domain: TrustDomain) -> Self {
+        Self {
+            rules: IssuerRules {
+                issuer: issuer.into(),
+                profile: Profile::default(),
+                default_ttl_seconds: DEFAULT_TTL_SECONDS,
+                delegated_ttl_seconds: DELEGATED_TTL_SECONDS,
+                max_ttl_seconds: MAX_TTL_SECONDS,
+            },
+            trust_domain,
+            token_typ: TokenTyp::default(),
+            always_verify_signatures: false,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Our own tokens: authenticating one that is presented, and signing one that was decided.
+
+use zeroid_identity_model::CredentialId;
+use zeroid_jose::{MAX_COMPACT_BYTES, Secret, TokenDigest, match_digest, parse, verify};
+use zeroid_storage::{CredentialDigest, CredentialFacts};
+use zeroid_token_core::{Claims, Plan, Refusal, TokenTyp, Unverified, Verified, live};
+
+use crate::engine::Engine;
+use crate::error::{Fault, TokenError};
+
+/// A token of ours that is authentic and alive, with the facts that say so.
+pub(crate) struct LiveToken {
+    pub(crate) claims: Verified<Claims>,
+    pub(crate) facts: CredentialFacts,
+}
+
+/// What a compact token says before anybody authenticated it: enough to look its record up.
+pub(crate) struct Presented<'a> {
+    compact: &'a str,
+    jws: Unverified<zeroid_jose::Compact<'a>>,
+    claims: Claims,
+}
+
+impl Engine {
+    /// Read a token that claims to be ours; absent when it cannot be: malformed, another kind, another key,
+    /// another issuer.
+    pub(crate) fn read_token<'a>(&self, compact: &'a str) -> Option<Presented<'a>> {
+        let jws = parse(compact).ok()?;
+        let header = &jws.peek().header;
+        let typ = header.typ.as_deref()?;
+        let is_ours = [TokenTyp::AccessToken, TokenTyp::JwtSvid].iter().any(|kind| kind.as_str() == typ);
+        let kid = header.kid.as_deref()?;
+        let known = is_ours && self.ring().verifier(kid).is_some();
+        let claims: Claims = serde_json::from_slice(&jws.peek().payload).ok()?;
+        (known && claims.iss == self.settings.rules.issuer).then_some(Presented { compact, jws, claims })
+    }
+
+    /// Authenticate what was read: by the digest recorded when we issued it, or by its signature.
+    ///
+    /// The digest is keyed by the master key and covers every byte, so whoever can only write to the database
+    /// cannot make a token authentic; claims are always read from the presented bytes.
+    pub(crate) fn authenticate<'a>(
+        &self,
+        presented: Presented<'a>,
+        recorded: &CredentialDigest,
+    ) -> Option<Verified<Claims>> {
+        let Presented { compact, jws, claims } = presented;
+        let ring = self.ring();
+        let key = ring.verifier(jws.peek().header.kid.as_deref()?)?;
+        if jws.peek().header.alg != key.algorithm().as_str() {
+            return None;
+        }
+        let authentic = if self.settings.always_verify_signatures {
+            verify(jws, key)
+        } else {
+            match_digest(jws, compact, &self.master, &TokenDigest::from_bytes(recorded.0))
+        };
+        Some(authentic.ok()?.map(|_| claims))
+    }
+
+    /// A presented token with its facts, when it is ours, authentic and alive now; absent otherwise.
+    ///
+    /// # Errors
+    /// Our fault, which is never "absent".
+    pub(crate) async fn live_token(&self, compact: &str) -> Result<Option<LiveToken>, Fault> {
+        let Some(presented) = self.read_token(compact) else { return Ok(None) };
+        let Some(facts) = self.store.credential_facts(presented.jti()).await? else { return Ok(None) };
+        let Some(claims) = self.authenticate(presented, &facts.digest) else { return Ok(None) };
+        let now = self.now();
+        let in_time = claims.get().exp > now.unix_seconds();
+        let alive = in_time && live(&facts.record, &facts.live, now).is_ok();
+        Ok(alive.then_some(LiveToken { claims, facts }))
+    }
+
+    /// Sign what was decided.
+    pub(crate) fn sign(&self, plan: &Plan, typ: TokenTyp) -> Result<(Secret, CredentialDigest), TokenError> {
+        let claims = serde_json::to_vec(&plan.claims).map_err(|error| Fault::Keys(error.to_string()))?;
+        let ring = self.ring();
+        let signed = ring.signer().sign(typ.as_str(), &claims);
+        let compact = signed.map_err(|error| Fault::Keys(error.to_string()))?;
+        if compact.len() > MAX_COMPACT_BYTES {
+            return Err(Refusal::TokenTooLarge { bytes: compact.len(), max: MAX_COMPACT_BYTES }.into());
+        }
+        let digest = CredentialDigest(*self.master.token_digest(&compact).as_bytes());
+        Ok((Secret::new(compact), digest))
+    }
+}
+
+impl Presented<'_> {
+    /// The id it claims, to look its record up by.
+    pub(crate) const fn jti(&self) -> CredentialId {
+        self.claims.jti
+    }
+}

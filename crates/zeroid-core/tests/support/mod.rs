@@ -1,0 +1,123 @@
+//! An engine over the in-memory store, with a clock the test moves and predictable randomness.
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub, missing_docs)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use serde_json::json;
+use zeroid_core::{
+    ApiKeyGrant, Engine, ExchangeGrant, Introspection, Issued, NewIdentity, Parts, Registered, Settings,
+    TokenError,
+};
+use zeroid_identity_model::{Tenant, Timestamp};
+use zeroid_jose::{DangerousSeededRandom, MasterKey, Secret, SigningKey};
+use zeroid_storage::{MemoryStore, Store};
+use zeroid_token_core::Asked;
+
+pub const ISSUER: &str = "https://id.example";
+pub const START: i64 = 1_790_000_000;
+
+pub struct World {
+    pub engine: Engine,
+    pub tenant: Tenant,
+    clock: Arc<AtomicI64>,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::on(Arc::new(MemoryStore::new()), |_| {}).await
+    }
+
+    pub async fn on(store: Arc<dyn Store>, change: impl FnOnce(&mut Settings)) -> Self {
+        let clock = Arc::new(AtomicI64::new(START * 1_000_000));
+        let reading = Arc::clone(&clock);
+        let mut settings = Settings::new(ISSUER, "id.example".parse().unwrap());
+        change(&mut settings);
+        let random = DangerousSeededRandom::new(7);
+        let engine = Engine::open(Parts {
+            store,
+            master: MasterKey::from_bytes([7; 32]).unwrap(),
+            random: Arc::new(random),
+            clock: Arc::new(move || Timestamp::from_micros(reading.fetch_add(1, Ordering::SeqCst))),
+            settings,
+        })
+        .await
+        .unwrap();
+        Self { engine, tenant: Tenant::new("acme", "prod").unwrap(), clock }
+    }
+
+    pub fn pass(&self, seconds: i64) {
+        self.clock.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    pub async fn agent(&self, name: &str) -> Registered {
+        self.agent_with(name, |_| {}).await
+    }
+
+    pub async fn agent_with(&self, name: &str, change: impl FnOnce(&mut NewIdentity)) -> Registered {
+        let mut new = NewIdentity::agent(name.parse().unwrap(), "dev@acme.example".parse().unwrap());
+        change(&mut new);
+        self.engine.register(&self.tenant, new, None).await.unwrap()
+    }
+
+    pub async fn root(&self, agent: &Registered, scopes: &str) -> Result<Issued, TokenError> {
+        self.engine
+            .api_key_grant(ApiKeyGrant { api_key: agent.api_key.clone(), asked: asked(scopes), typ: None })
+            .await
+    }
+
+    pub async fn hop(
+        &self,
+        subject: &Issued,
+        actor: &Registered,
+        scopes: &str,
+    ) -> Result<Issued, TokenError> {
+        self.engine
+            .exchange(ExchangeGrant {
+                subject_token: subject.access_token.clone(),
+                actor_token: None,
+                api_key: Some(actor.api_key.clone()),
+                asked: asked(scopes),
+                typ: None,
+            })
+            .await
+    }
+
+    pub async fn hop_by_assertion(
+        &self,
+        subject: &Issued,
+        assertion: String,
+        scopes: &str,
+    ) -> Result<Issued, TokenError> {
+        self.engine
+            .exchange(ExchangeGrant {
+                subject_token: subject.access_token.clone(),
+                actor_token: Some(Secret::new(assertion)),
+                api_key: None,
+                asked: asked(scopes),
+                typ: None,
+            })
+            .await
+    }
+
+    pub async fn is_active(&self, token: &Issued) -> bool {
+        matches!(self.engine.introspect(token.access_token.expose()).await.unwrap(), Introspection::Active(_))
+    }
+}
+
+pub fn asked(scopes: &str) -> Asked {
+    Asked { scopes: Some(scopes.parse().unwrap()).filter(|_| !scopes.is_empty()), ..Asked::default() }
+}
+
+/// An assertion as the clients sign it; `change` edits its claims.
+pub fn assertion(
+    key: &SigningKey,
+    uri: &str,
+    now: Timestamp,
+    change: impl FnOnce(&mut serde_json::Value),
+) -> String {
+    let at = now.unix_seconds();
+    let mut claims = json!({"iss": uri, "sub": uri, "aud": ISSUER, "jti": format!("{at}-{}", now.as_micros()), "iat": at, "exp": at + 120});
+    change(&mut claims);
+    key.sign("JWT", claims.to_string().as_bytes()).unwrap()
+}

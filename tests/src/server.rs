@@ -1,0 +1,158 @@
+//! The real binary, started for one test.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
+
+use tempfile::TempDir;
+
+use crate::client::Client;
+
+/// A running server with its own data folder; stopped when dropped.
+pub struct Server {
+    child: Child,
+    data: Arc<TempDir>,
+    /// Where it listens.
+    pub base: String,
+    /// The management key it printed on the first start of its folder; empty later.
+    pub management_key: String,
+    log: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+/// The path of the server binary, built once for this test run.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let built = Command::new(cargo).args(["build", "--quiet", "-p", "zeroid-server"]).status();
+        assert!(built.expect("cargo runs").success(), "the server builds");
+        // target/debug/deps/<this test> -> target/debug/zeroid-server
+        let test = std::env::current_exe().expect("a test has a path");
+        let folder = test.parent().and_then(Path::parent).expect("tests live in target/debug/deps");
+        folder.join("zeroid-server")
+    })
+}
+
+impl Server {
+    /// Start in `dev` mode on a fresh folder.
+    pub fn start() -> Self {
+        Self::start_in(Arc::new(tempfile::tempdir().expect("a folder")), &[], "127.0.0.1:0")
+    }
+
+    /// Start in `dev` mode on a fresh folder, with settings from the environment.
+    pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_in(Arc::new(tempfile::tempdir().expect("a folder")), settings, "127.0.0.1:0")
+    }
+
+    fn start_in(data: Arc<TempDir>, settings: &[(&str, &str)], listen: &str) -> Self {
+        let mut command = Command::new(binary());
+        command.args(["dev", "--listen", listen, "--data"]).arg(data.path());
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ZEROID_")) {
+            command.env_remove(name);
+        }
+        command.envs(settings.iter().copied());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let stderr = child.stderr.take().expect("piped");
+        let mut readers = vec![follow(BufReader::new(stderr), Arc::clone(&log))];
+        let (mut base, mut management_key, mut line) = (String::new(), String::new(), String::new());
+        while base.is_empty() {
+            line.clear();
+            let read = stdout.read_line(&mut line).expect("the server prints text");
+            assert!(read > 0, "the server ended before it listened: {}", log.lock().unwrap());
+            if let Some(url) = line.trim().strip_prefix("listening on ") {
+                url.trim().clone_into(&mut base);
+            }
+            if let Some(key) = line.split_whitespace().find(|word| word.starts_with("zid_sk_")) {
+                key.clone_into(&mut management_key);
+            }
+            log.lock().unwrap().push_str(&line);
+        }
+        readers.push(follow(stdout, Arc::clone(&log)));
+        let server = Self { child, data, base, management_key, log, readers };
+        let client = server.client();
+        for _ in 0..200 {
+            let ready = client.try_send("GET", "/ready", &[], Vec::new()).is_ok_and(|answer| answer.status == 200);
+            if ready {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(25));
+        }
+        let mut server = server;
+        if server.management_key.is_empty() {
+            let printed = server.printed();
+            let found = printed.split_whitespace().find(|word| word.starts_with("zid_sk_"));
+            server.management_key = found.unwrap_or_default().to_owned();
+        }
+        server
+    }
+
+    /// A caller of this server.
+    pub fn client(&self) -> Client {
+        Client::new(&self.base)
+    }
+
+    /// A caller with the management token of the printed key.
+    pub fn manager(&self) -> Client {
+        let scope = "nhi:manage credentials:manage";
+        let token = crate::issue(&self.client(), &self.management_key, scope).token();
+        self.client().bearer(&token)
+    }
+
+    /// Everything printed and logged so far.
+    pub fn printed(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kill the process as a crash would, and start again on the same folder and port.
+    #[must_use]
+    pub fn crash_and_restart(mut self) -> Self {
+        self.child.kill().expect("SIGKILL");
+        self.child.wait().expect("it ends");
+        let listen = self.base.trim_start_matches("http://").to_owned();
+        let key = std::mem::take(&mut self.management_key);
+        let mut next = Self::start_in(Arc::clone(&self.data), &[], &listen);
+        next.management_key = key;
+        next
+    }
+
+    /// Ask it to stop as an operator would, and give its exit code.
+    pub fn terminate(mut self) -> Option<i32> {
+        let killed = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        assert!(killed.expect("kill runs").success());
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+    }
+}
+
+fn follow(mut from: impl Read + Send + 'static, log: Arc<Mutex<String>>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut bytes = [0_u8; 4096];
+        while let Ok(count @ 1..) = from.read(&mut bytes) {
+            log.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+    })
+}
