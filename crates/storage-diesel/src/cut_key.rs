@@ -1,0 +1,32 @@
+//! A cut-off's key as one column, so that all keys of a lineage are looked up at once.
+
+use zeroid_token_core::{CutOffKey, Lineage};
+
+/// The tenant, a byte for the kind, and the id. A signing key has no tenant.
+pub(crate) fn encode(tenant: i64, key: &CutOffKey) -> Vec<u8> {
+    let (kind, id): (u8, &[u8]) = match key {
+        CutOffKey::Credential(id) => (b'c', id.as_bytes()),
+        CutOffKey::SigningKey(kid) => (b'k', kid.as_str().as_bytes()),
+        CutOffKey::Identity(id) => (b'i', id.as_bytes()),
+        CutOffKey::Owner(owner) => (b'o', owner.as_str().as_bytes()),
+        CutOffKey::ApiKey(id) => (b'a', id.as_bytes()),
+        CutOffKey::Client(id) => (b'l', id.as_bytes()),
+        CutOffKey::Family(id) => (b'f', id.as_bytes()),
+        CutOffKey::Tenant => (b't', &[]),
+    };
+    let tenant = if matches!(key, CutOffKey::SigningKey(_)) { 0 } else { tenant };
+    let mut bytes = Vec::with_capacity(9 + id.len());
+    bytes.extend_from_slice(&tenant.to_be_bytes());
+    bytes.push(kind);
+    bytes.extend_from_slice(id);
+    bytes
+}
+
+/// Every key a cut-off could name of this lineage, each once.
+pub(crate) fn of_lineage(tenant: i64, lineage: &Lineage) -> Vec<Vec<u8>> {
+    let mut keys: Vec<_> =
+        lineage.links().flat_map(|link| link.cut_off_keys()).map(|key| encode(tenant, &key)).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}

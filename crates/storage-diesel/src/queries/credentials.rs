@@ -1,0 +1,135 @@
+//! Credentials.
+
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
+use zeroid_identity_model::CredentialId;
+use zeroid_storage::{
+    ChainFacts, CredentialDigest, CredentialFilter, CredentialView, Issuance, Listed, Page, Spend, StoreError,
+};
+use zeroid_token_core::CredentialRecord;
+
+use super::Conn;
+use crate::cut_key;
+use crate::error::{missing, unavailable};
+use crate::rows::{CredentialRow, bytes, from_json, signed, unsigned};
+use crate::schema::{credentials, spent};
+
+/// Store a credential.
+pub(crate) fn insert(conn: &mut Conn, tenant: i64, issuance: &Issuance) -> Result<(), StoreError> {
+    let row = CredentialRow::of(tenant, issuance)?;
+    diesel::insert_into(credentials::table).values(row).execute(conn).map_err(unavailable)?;
+    Ok(())
+}
+
+/// Use something up.
+pub(crate) fn spend(conn: &mut Conn, spend: &Spend) -> Result<(), StoreError> {
+    let row = (
+        spent::hash.eq(spend.hash.0.as_slice()),
+        spent::scope.eq(spend.scope.as_str()),
+        spent::forget_at.eq(spend.forget_at.as_micros()),
+    );
+    match diesel::insert_into(spent::table).values(row).execute(conn) {
+        Ok(_) => Ok(()),
+        Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Err(StoreError::Spent),
+        Err(error) => Err(unavailable(error)),
+    }
+}
+
+/// A credential with its tenant's number and its digest, whoever's.
+pub(crate) fn by_jti(
+    conn: &mut Conn,
+    jti: CredentialId,
+) -> Result<Option<(i64, CredentialDigest, CredentialRecord)>, StoreError> {
+    let row: Option<(i64, Vec<u8>, String)> = credentials::table
+        .filter(credentials::jti.eq(jti.as_bytes().as_slice()))
+        .select((credentials::tenant_id, credentials::digest, credentials::body))
+        .first(conn)
+        .optional()
+        .map_err(unavailable)?;
+    row.map(|(tenant, digest, body)| {
+        Ok((tenant, CredentialDigest(bytes("digest", &digest)?), from_json("credential", &body)?))
+    })
+    .transpose()
+}
+
+/// Whether the tenant has the credential.
+pub(crate) fn exists(conn: &mut Conn, tenant: i64, jti: CredentialId) -> Result<bool, StoreError> {
+    let found: Option<i64> = credentials::table
+        .filter(credentials::jti.eq(jti.as_bytes().as_slice()).and(credentials::tenant_id.eq(tenant)))
+        .select(credentials::tenant_id)
+        .first(conn)
+        .optional()
+        .map_err(unavailable)?;
+    Ok(found.is_some())
+}
+
+/// A credential as lists show it.
+pub(crate) fn view(
+    conn: &mut Conn,
+    tenant: i64,
+    record: CredentialRecord,
+) -> Result<CredentialView, StoreError> {
+    let cuts = super::cut_offs::naming(conn, &cut_key::of_lineage(tenant, &record.lineage))?;
+    let revoked_by = record.revoked_by(&cuts).cloned();
+    Ok(CredentialView { record, revoked_by })
+}
+
+/// The credentials that match.
+pub(crate) fn list(
+    conn: &mut Conn,
+    tenant: i64,
+    filter: CredentialFilter,
+    page: Page,
+) -> Result<Listed<CredentialView>, StoreError> {
+    let of_tenant = credentials::tenant_id.eq(tenant);
+    let (limit, offset) = (i64::from(page.limit), signed(page.offset));
+    let (total, bodies): (i64, Vec<String>) = match filter {
+        CredentialFilter::Identity(id) => {
+            let of = of_tenant.and(credentials::identity_id.eq(id.as_bytes().to_vec()));
+            let total =
+                credentials::table.filter(of.clone()).count().get_result(conn).map_err(unavailable)?;
+            let rows = credentials::table
+                .filter(of)
+                .order((credentials::issued_at.desc(), credentials::jti.asc()))
+                .limit(limit)
+                .offset(offset)
+                .select(credentials::body)
+                .load(conn)
+                .map_err(unavailable)?;
+            (total, rows)
+        }
+        CredentialFilter::Mission(root) => {
+            let of = of_tenant.and(credentials::mission_id.eq(root.as_bytes().to_vec()));
+            let total =
+                credentials::table.filter(of.clone()).count().get_result(conn).map_err(unavailable)?;
+            let rows = credentials::table
+                .filter(of)
+                .order((credentials::depth.asc(), credentials::issued_at.asc(), credentials::jti.asc()))
+                .limit(limit)
+                .offset(offset)
+                .select(credentials::body)
+                .load(conn)
+                .map_err(unavailable)?;
+            (total, rows)
+        }
+    };
+    let mut items = Vec::with_capacity(bodies.len());
+    for body in bodies {
+        items.push(view(conn, tenant, from_json("credential", &body)?)?);
+    }
+    Ok(Listed { items, total: unsigned(total) })
+}
+
+/// Every credential of a lineage, and every identity on it.
+pub(crate) fn chain(conn: &mut Conn, tenant: i64, leaf: &CredentialRecord) -> Result<ChainFacts, StoreError> {
+    let mut chain = ChainFacts { credentials: Vec::new(), identities: Vec::new() };
+    for link in leaf.lineage.links() {
+        let (_, _, record) = by_jti(conn, link.jti)?.ok_or_else(|| missing("a credential of a chain"))?;
+        chain.credentials.push(view(conn, tenant, record)?);
+        if !chain.identities.iter().any(|known| known.identity.id == link.identity) {
+            let identity = super::identities::by_id(conn, link.identity)?;
+            chain.identities.push(identity.ok_or_else(|| missing("an identity of a chain"))?);
+        }
+    }
+    Ok(chain)
+}

@@ -1,0 +1,83 @@
+//! What one decision needs, read together.
+
+use zeroid_identity_model::{CredentialId, IdentityId, PolicyId, Timestamp};
+use zeroid_storage::{
+    ActorFacts, ActorLookup, ApiKeyRecord, CredentialFacts, Guard, IdentityRecord, StoreError,
+};
+use zeroid_token_core::{CredentialRecord, LiveFacts, Policy, Standing};
+
+use super::{Conn, credentials, cut_offs, identities, keys, policies};
+use crate::cut_key;
+use crate::error::{corrupt, missing};
+
+/// An identity with what limits it.
+pub(crate) fn actor(
+    conn: &mut Conn,
+    identity: IdentityRecord,
+    key: Option<ApiKeyRecord>,
+) -> Result<ActorFacts, StoreError> {
+    let policy = policy(conn, identity.policy_id)?;
+    let key = match key {
+        Some(key) => {
+            let own = key.policy_id.map(|id| self::policy(conn, id)).transpose()?;
+            Some((key, own))
+        }
+        None => None,
+    };
+    Ok(ActorFacts { identity, policy, key })
+}
+
+fn policy(conn: &mut Conn, id: PolicyId) -> Result<Policy, StoreError> {
+    policies::by_id(conn, id)?.map(|record| record.policy).ok_or_else(|| missing("a policy"))
+}
+
+/// The actor of an exchange.
+pub(crate) fn find_actor(conn: &mut Conn, lookup: &ActorLookup) -> Result<Option<ActorFacts>, StoreError> {
+    match lookup {
+        ActorLookup::ApiKey(hash) => match keys::by_hash(conn, hash)? {
+            Some(key) => {
+                let identity =
+                    identities::by_id(conn, key.identity)?.ok_or_else(|| missing("an identity"))?;
+                Ok(Some(actor(conn, identity, Some(key))?))
+            }
+            None => Ok(None),
+        },
+        ActorLookup::Spiffe(uri) => match identities::by_uri(conn, uri)? {
+            Some(identity) => Ok(Some(actor(conn, identity, None)?)),
+            None => Ok(None),
+        },
+    }
+}
+
+/// What the life of a credential is judged by.
+pub(crate) fn live(conn: &mut Conn, tenant: i64, record: &CredentialRecord) -> Result<LiveFacts, StoreError> {
+    let cut_offs = cut_offs::naming(conn, &cut_key::of_lineage(tenant, &record.lineage))?;
+    let mut ids: Vec<IdentityId> = record.lineage.links().map(|link| link.identity).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut standings = Vec::with_capacity(ids.len());
+    for identity in ids {
+        if let Some((status, end)) = identities::standing(conn, identity)? {
+            let status = status.parse().map_err(|error| corrupt("status", error))?;
+            standings.push(Standing { identity, status, expires_at: end.map(Timestamp::from_micros) });
+        }
+    }
+    Ok(LiveFacts { standings, cut_offs })
+}
+
+/// A credential and what its life is judged by.
+pub(crate) fn credential(conn: &mut Conn, jti: CredentialId) -> Result<Option<CredentialFacts>, StoreError> {
+    let Some((tenant, digest, record)) = credentials::by_jti(conn, jti)? else { return Ok(None) };
+    let presenter = identities::by_id(conn, record.identity())?.ok_or_else(|| missing("an identity"))?;
+    let live = live(conn, tenant, &record)?;
+    Ok(Some(CredentialFacts { record, digest, live, presenter }))
+}
+
+/// Whether a fact is still what it was.
+pub(crate) fn holds(conn: &mut Conn, guard: Guard) -> Result<bool, StoreError> {
+    match guard {
+        Guard::Identity(id, version) => Ok(identities::version(conn, id)? == Some(version)),
+        Guard::Policy(id, version) => Ok(policies::version(conn, id)? == Some(version)),
+        Guard::ApiKey(id) => keys::is_unrevoked(conn, id),
+    }
+}

@@ -1,0 +1,81 @@
+//! Signing keys, the server's own facts, the sequence, and forgetting.
+
+use diesel::prelude::*;
+use zeroid_identity_model::Timestamp;
+use zeroid_storage::{SigningKeyRecord, StoreError};
+
+use super::Conn;
+use crate::error::unavailable;
+use crate::rows::{from_json, to_json, unsigned};
+use crate::schema::{sequence, server_facts, signing_keys, spent};
+
+/// All signing keys, oldest first.
+pub(crate) fn signing_keys(conn: &mut Conn) -> Result<Vec<SigningKeyRecord>, StoreError> {
+    let bodies: Vec<String> = signing_keys::table
+        .order((signing_keys::created_at.asc(), signing_keys::kid.asc()))
+        .select(signing_keys::body)
+        .load(conn)
+        .map_err(unavailable)?;
+    bodies.iter().map(|body| from_json("signing key", body)).collect()
+}
+
+/// Replace all signing keys.
+pub(crate) fn replace_signing_keys(conn: &mut Conn, keys: &[SigningKeyRecord]) -> Result<(), StoreError> {
+    diesel::delete(signing_keys::table).execute(conn).map_err(unavailable)?;
+    for key in keys {
+        diesel::insert_into(signing_keys::table)
+            .values((
+                signing_keys::kid.eq(key.kid.as_str()),
+                signing_keys::created_at.eq(key.created_at.as_micros()),
+                signing_keys::body.eq(to_json("signing key", key)?),
+            ))
+            .execute(conn)
+            .map_err(unavailable)?;
+    }
+    Ok(())
+}
+
+/// The value stored under a name.
+pub(crate) fn fact(conn: &mut Conn, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    server_facts::table
+        .filter(server_facts::name.eq(name))
+        .select(server_facts::value)
+        .first(conn)
+        .optional()
+        .map_err(unavailable)
+}
+
+/// Store a value under a name.
+pub(crate) fn add_fact(conn: &mut Conn, name: &str, value: &[u8]) -> Result<(), StoreError> {
+    diesel::insert_into(server_facts::table)
+        .values((server_facts::name.eq(name), server_facts::value.eq(value)))
+        .execute(conn)
+        .map_err(unavailable)?;
+    Ok(())
+}
+
+/// Reserve the next `count` numbers of the sequence; gives the last number reserved before.
+pub(crate) fn reserve(conn: &mut Conn, count: i64) -> Result<u64, StoreError> {
+    let last: i64 = diesel::update(sequence::table)
+        .set(sequence::reserved.eq(sequence::reserved + count))
+        .returning(sequence::reserved)
+        .get_result(conn)
+        .map_err(unavailable)?;
+    Ok(unsigned(last - count))
+}
+
+/// Forget used-up things that are past their time.
+pub(crate) fn forget_spent(conn: &mut Conn, now: Timestamp, most: i64) -> Result<u64, StoreError> {
+    let due: Vec<(Vec<u8>, String)> = spent::table
+        .filter(spent::forget_at.le(now.as_micros()))
+        .limit(most)
+        .select((spent::hash, spent::scope))
+        .load(conn)
+        .map_err(unavailable)?;
+    for (hash, scope) in &due {
+        diesel::delete(spent::table.filter(spent::hash.eq(hash).and(spent::scope.eq(scope))))
+            .execute(conn)
+            .map_err(unavailable)?;
+    }
+    Ok(u64::try_from(due.len()).unwrap_or(u64::MAX))
+}
