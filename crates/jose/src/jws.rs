@@ -3,9 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
-use zeroid_token_core::{Unverified, Verified};
+use zeroid_token_core::{StrictJsonError, Unverified, Verified, parse_json_object_strict};
 
-use crate::json::{StrictJsonError, parse_json_object_strict};
 use crate::master::{MasterKey, TokenDigest};
 use crate::public_key::PublicKey;
 

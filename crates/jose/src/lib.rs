@@ -11,7 +11,6 @@ mod master;
 mod public_key;
 mod signing;
 
-mod json;
 mod jws;
 
 mod key_ring;
@@ -20,7 +19,6 @@ mod key_set_age;
 #[cfg(feature = "dangerous-testing")]
 pub use random::DangerousSeededRandom;
 
-pub use json::{MAX_JSON_DEPTH, StrictJsonError, parse_json_object_strict};
 pub use jwk::{Jwk, Jwks};
 pub use jws::{Compact, Header, JwsError, MAX_COMPACT_BYTES, match_digest, parse, verify};
 pub use key_ring::{

@@ -6,6 +6,7 @@
 mod grant;
 mod key_id;
 mod scope;
+mod strict_json;
 mod verified;
 
 mod cut_off;
@@ -37,6 +38,7 @@ pub use policy::{AttestationLevel, Policy, PolicyError};
 pub use record::{CredentialRecord, DecidedBy};
 pub use refusal::{OAuthCode, Refusal, ScopeRefused};
 pub use scope::{Scope, ScopeError, ScopeSet};
+pub use strict_json::{MAX_JSON_DEPTH, StrictJsonError, parse_json_object_strict};
 pub use verified::{Unverified, Verified};
 
 /// The bounds of this crate's values.

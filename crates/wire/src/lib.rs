@@ -1,1 +1,32 @@
 //! OAuth forms, JSON bodies and metadata documents, converted to and from the domain.
+//!
+//! Every bound is checked before parsing, and nothing secret that was submitted is in any message made here.
+//! This crate knows no hyper, no engine and no storage.
+
+mod body;
+mod params;
+
+mod admin;
+mod metadata;
+mod oauth;
+mod problem;
+mod token;
+mod views;
+
+pub use admin::{
+    ApiKeyBody, IdentityBody, IdentityPatchBody, PolicyBody, PolicyPatchBody, ReasonBody, Registration,
+    read_api_key, read_identity, read_identity_patch, read_policy, read_policy_patch, read_reason,
+    read_registration,
+};
+pub use body::{BodyError, Issue, read_object};
+pub use metadata::{Metadata, authorization_server, identity_schema};
+pub use oauth::{OAuthError, TokenAnswer, WireError, introspection, introspection_inactive, token_response};
+pub use params::{MAX_PARAMS, Params, ParamsError};
+pub use problem::{Problem, problem};
+pub use token::{
+    CommonGrant, ExchangeRequest, PresentedToken, TokenRequest, read_presented_token, read_token_request,
+};
+pub use views::{
+    ApiKeyView, CredentialParts, Edge, IdentityParts, agent_view, api_key_view, chain_view, credential_view,
+    identity_view, node_view, policy_view,
+};

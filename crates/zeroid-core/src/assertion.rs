@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 use zeroid_identity_model::{SpiffeId, Timestamp};
-use zeroid_jose::{Compact, HashPurpose, MasterKey, PublicKey, parse, parse_json_object_strict, verify};
+use zeroid_jose::{Compact, HashPurpose, MasterKey, PublicKey, parse, verify};
 use zeroid_storage::{SecretHash, Spend};
-use zeroid_token_core::Unverified;
+use zeroid_token_core::{Unverified, parse_json_object_strict};
 
 /// How far ahead an assertion may end, in seconds: it proves a moment, not a session.
 pub(crate) const MAX_LIFETIME_SECONDS: i64 = 300;

@@ -1,0 +1,55 @@
+//! Metadata documents: what an endpoint can do and nothing else.
+
+use serde_json::{Value, json};
+use zeroid_identity_model::{IdentityType, Status, SubType, TrustLevel};
+use zeroid_token_core::{GrantType, Profile};
+
+/// What the authorization server's metadata depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Metadata<'a> {
+    /// The issuer URL.
+    pub issuer: &'a str,
+    /// How chains are told.
+    pub profile: Profile,
+}
+
+/// The document of `/.well-known/oauth-authorization-server` (RFC 8414 §2).
+pub fn authorization_server(metadata: &Metadata<'_>) -> Value {
+    let issuer = metadata.issuer;
+    json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{issuer}/oauth2/token"),
+        "introspection_endpoint": format!("{issuer}/oauth2/token/introspect"),
+        "revocation_endpoint": format!("{issuer}/oauth2/token/revoke"),
+        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+        "grant_types_supported": [GrantType::ApiKey.wire_name(), GrantType::TokenExchange.wire_name()],
+        "response_types_supported": [],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "introspection_endpoint_auth_methods_supported": ["none"],
+        "revocation_endpoint_auth_methods_supported": ["none"],
+        "zeroid_token_profile": metadata.profile.as_str(),
+    })
+}
+
+/// The vocabularies of the registry.
+pub fn identity_schema() -> Value {
+    let entry = |word: &str| json!({"value": word, "label": label(word)});
+    let types = IdentityType::ALL.iter().map(|kind| {
+        let subs: Vec<_> =
+            SubType::ALL.iter().filter(|sub| kind.has(**sub)).map(|sub| entry(sub.as_str())).collect();
+        json!({"value": kind.as_str(), "label": label(kind.as_str()), "sub_types": subs})
+    });
+    json!({
+        "identity_types": types.collect::<Vec<_>>(),
+        "trust_levels": TrustLevel::ALL.iter().rev().map(|level| entry(level.as_str())).collect::<Vec<_>>(),
+        "statuses": Status::ALL.iter().map(|status| entry(status.as_str())).collect::<Vec<_>>(),
+        "origins": [entry("native")],
+    })
+}
+
+/// `tool_agent` as `Tool agent`.
+fn label(word: &str) -> String {
+    let spaced = word.replace('_', " ");
+    let mut letters = spaced.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

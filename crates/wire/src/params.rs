@@ -1,0 +1,200 @@
+//! The parameters of an OAuth request, from a form or from JSON (RFC 6749 §3.2, appendix B).
+
+use serde_json::Value;
+use zeroid_token_core::parse_json_object_strict;
+
+/// Most parameters of one request.
+pub const MAX_PARAMS: usize = 100;
+
+/// The names that may occur more than once (RFC 8707 §2, RFC 8693 §2.1).
+const REPEATABLE: [&str; 2] = ["resource", "audience"];
+
+/// Why a body holds no parameters we take. Values are never repeated in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParamsError {
+    /// The body is no form.
+    #[error("the body is not application/x-www-form-urlencoded in UTF-8")]
+    NotForm,
+    /// The body is no JSON object.
+    #[error("the body is not acceptable JSON: {0}")]
+    NotJson(String),
+    /// More parameters than the bound.
+    #[error("more than {MAX_PARAMS} parameters")]
+    TooMany,
+    /// A parameter occurs twice.
+    #[error("parameter `{0}` occurs more than once")]
+    Repeated(&'static str),
+    /// A parameter is missing.
+    #[error("parameter `{0}` is missing")]
+    Missing(&'static str),
+    /// A parameter is no text.
+    #[error("parameter `{0}` must be text")]
+    NotText(&'static str),
+    /// A parameter has a value we do not take.
+    #[error("parameter `{name}` {why}")]
+    Bad {
+        /// Which.
+        name: &'static str,
+        /// Why not.
+        why: String,
+    },
+}
+
+/// The parameters of one request. An empty value is as good as none; unknown names are ignored.
+#[derive(Clone, Default)]
+pub struct Params(Vec<(String, Value)>);
+
+impl Params {
+    /// Read a form body.
+    ///
+    /// # Errors
+    /// [`ParamsError`].
+    pub fn from_form(body: &[u8]) -> Result<Self, ParamsError> {
+        let text = std::str::from_utf8(body).map_err(|_| ParamsError::NotForm)?;
+        let mut params = Vec::new();
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            if params.len() == MAX_PARAMS {
+                return Err(ParamsError::TooMany);
+            }
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).ok_or(ParamsError::NotForm)?;
+            let value = decode(value).ok_or(ParamsError::NotForm)?;
+            params.push((name, Value::String(value)));
+        }
+        Ok(Self(params))
+    }
+
+    /// Read a JSON body: one object, no member twice.
+    ///
+    /// # Errors
+    /// [`ParamsError`].
+    pub fn from_json(body: &[u8]) -> Result<Self, ParamsError> {
+        let members =
+            parse_json_object_strict(body).map_err(|error| ParamsError::NotJson(error.to_string()))?;
+        if members.len() > MAX_PARAMS {
+            return Err(ParamsError::TooMany);
+        }
+        Ok(Self(members.into_iter().collect()))
+    }
+
+    /// The one value of a parameter.
+    ///
+    /// # Errors
+    /// [`ParamsError::Repeated`], [`ParamsError::NotText`].
+    pub fn one(&self, name: &'static str) -> Result<Option<String>, ParamsError> {
+        let mut values = self.0.iter().filter(|(given, _)| given == name).map(|(_, value)| value);
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(ParamsError::Repeated(name));
+        }
+        match value {
+            Value::String(text) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
+            Value::Null => Ok(None),
+            _ => Err(ParamsError::NotText(name)),
+        }
+    }
+
+    /// The one value of a parameter that must be there.
+    ///
+    /// # Errors
+    /// As [`Params::one`], and [`ParamsError::Missing`].
+    pub fn required(&self, name: &'static str) -> Result<String, ParamsError> {
+        self.one(name)?.ok_or(ParamsError::Missing(name))
+    }
+
+    /// Every value of a parameter that may occur more than once: repeated in a form, an array in JSON.
+    ///
+    /// # Errors
+    /// [`ParamsError::NotText`].
+    pub fn several(&self, name: &'static str) -> Result<Vec<String>, ParamsError> {
+        debug_assert!(REPEATABLE.contains(&name));
+        let mut found = Vec::new();
+        for (_, value) in self.0.iter().filter(|(given, _)| given == name) {
+            let values = match value {
+                Value::Array(values) => values.as_slice(),
+                one => std::slice::from_ref(one),
+            };
+            for value in values {
+                match value {
+                    Value::String(text) if text.is_empty() => {}
+                    Value::String(text) => found.push(text.clone()),
+                    Value::Null => {}
+                    _ => return Err(ParamsError::NotText(name)),
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Percent-decoding with `+` as a space (WHATWG URL, application/x-www-form-urlencoded); strict.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+                u8::try_from(digit(rest.next())? * 16 + digit(rest.next())?).ok()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn forms() {
+        let params = Params::from_form(b"a=1&b=x+y%2Bz&empty=&resource=r1&resource=r2&c").unwrap();
+        assert_eq!(params.one("a"), Ok(Some("1".to_owned())));
+        assert_eq!(params.one("b"), Ok(Some("x y+z".to_owned())));
+        assert_eq!(params.one("empty"), Ok(None));
+        assert_eq!(params.one("c"), Ok(None));
+        assert_eq!(params.several("resource"), Ok(vec!["r1".to_owned(), "r2".to_owned()]));
+        assert_eq!(params.one("resource"), Err(ParamsError::Repeated("resource")));
+        assert_eq!(params.required("zz"), Err(ParamsError::Missing("zz")));
+        for bad in [b"a=%".as_slice(), b"a=%2", b"a=%zz", b"a=%ff", b"\xff=1"] {
+            assert!(matches!(Params::from_form(bad), Err(ParamsError::NotForm)), "{bad:?}");
+        }
+        let many = "a=1&".repeat(101);
+        assert!(matches!(Params::from_form(many.as_bytes()), Err(ParamsError::TooMany)));
+    }
+
+    #[test]
+    fn json_bodies() {
+        let params = Params::from_json(br#"{"a":"1","n":null,"x":7,"resource":["r1","r2"],"e":""}"#).unwrap();
+        assert_eq!(params.one("a"), Ok(Some("1".to_owned())));
+        assert_eq!(params.one("n"), Ok(None));
+        assert_eq!(params.one("e"), Ok(None));
+        assert_eq!(params.one("x"), Err(ParamsError::NotText("x")));
+        assert_eq!(params.several("resource").unwrap().len(), 2);
+        for bad in ["", "null", "[]", "{\"a\":1", "{\"a\":\"1\",\"a\":\"2\"}", "{} x", "{'a':1}"] {
+            assert!(matches!(Params::from_json(bad.as_bytes()), Err(ParamsError::NotJson(_))), "{bad}");
+        }
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(40), "]".repeat(40));
+        assert!(matches!(Params::from_json(deep.as_bytes()), Err(ParamsError::NotJson(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Params::from_form(&body);
+            let _ = Params::from_json(&body);
+        }
+
+        #[test]
+        fn every_text_survives_encoding(text in ".{0,40}") {
+            let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let params = Params::from_form(format!("a={encoded}").as_bytes()).unwrap();
+            prop_assert_eq!(params.one("a").unwrap(), Some(text).filter(|text| !text.is_empty()));
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Requests to the OAuth endpoints, from parameters to the domain.
+
+use zeroid_token_core::limits::MAX_AUDIENCES;
+use zeroid_token_core::{Asked, Audience, GrantType, ScopeSet, TokenTyp};
+
+use crate::oauth::WireError;
+use crate::params::{Params, ParamsError};
+
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+
+/// What every grant may ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommonGrant {
+    /// Scopes and audiences.
+    pub asked: Asked,
+    /// Which kind of token; the deployment's default when absent.
+    pub typ: Option<TokenTyp>,
+}
+
+/// A token exchange (RFC 8693 §2.1). Holds secrets, so it cannot be printed.
+pub struct ExchangeRequest {
+    /// The token that is delegated from.
+    pub subject_token: String,
+    /// The actor's own assertion.
+    pub actor_token: Option<String>,
+    /// The actor's own API key.
+    pub api_key: Option<String>,
+    /// What is asked for.
+    pub grant: CommonGrant,
+}
+
+/// A request to the token endpoint. Holds secrets, so it cannot be printed.
+pub enum TokenRequest {
+    /// The grant `api_key`.
+    ApiKey {
+        /// The key.
+        api_key: String,
+        /// What is asked for.
+        grant: CommonGrant,
+    },
+    /// The grant `urn:ietf:params:oauth:grant-type:token-exchange`.
+    Exchange(ExchangeRequest),
+}
+
+/// A token presented for introspection or revocation. Cannot be printed.
+pub struct PresentedToken(pub String);
+
+/// Understand a request to the token endpoint.
+///
+/// # Errors
+/// [`WireError`].
+pub fn read_token_request(params: &Params) -> Result<TokenRequest, WireError> {
+    let grant_type = params.required("grant_type")?;
+    let grant_type = GrantType::from_wire(&grant_type).ok_or(WireError::UnknownGrant)?;
+    refuse_client_credentials(params)?;
+    match grant_type {
+        GrantType::ApiKey => {
+            let api_key = params.required("api_key")?;
+            Ok(TokenRequest::ApiKey { api_key, grant: common(params)? })
+        }
+        GrantType::TokenExchange => {
+            check_type(params, "subject_token_type", &[ACCESS_TOKEN, JWT])?;
+            check_type(params, "actor_token_type", &[JWT])?;
+            let actor_token = params.one("actor_token")?;
+            if actor_token.is_none() && params.one("actor_token_type")?.is_some() {
+                return Err(bad("actor_token_type", "needs `actor_token` beside it"));
+            }
+            Ok(TokenRequest::Exchange(ExchangeRequest {
+                subject_token: params.required("subject_token")?,
+                actor_token,
+                api_key: params.one("api_key")?,
+                grant: common(params)?,
+            }))
+        }
+        GrantType::AuthorizationCode
+        | GrantType::Ciba
+        | GrantType::ClientCredentials
+        | GrantType::JwtBearer
+        | GrantType::RefreshToken => Err(WireError::UnknownGrant),
+    }
+}
+
+/// Understand a request to introspect or to revoke a token (RFC 7662 §2.1, RFC 7009 §2.1).
+///
+/// # Errors
+/// [`WireError`].
+pub fn read_presented_token(params: &Params) -> Result<PresentedToken, WireError> {
+    refuse_client_credentials(params)?;
+    params.one("token_type_hint")?;
+    Ok(PresentedToken(params.required("token")?))
+}
+
+fn common(params: &Params) -> Result<CommonGrant, WireError> {
+    let scopes = params.one("scope")?;
+    let scopes = scopes.map(|text| text.parse::<ScopeSet>()).transpose();
+    let scopes =
+        scopes.map_err(|error| WireError::Scope(error.to_string()))?.filter(|scopes| !scopes.is_empty());
+    let mut wanted = params.several("resource")?;
+    wanted.extend(params.several("audience")?);
+    if wanted.len() > MAX_AUDIENCES {
+        return Err(WireError::Target(format!("more than {MAX_AUDIENCES} resources")));
+    }
+    let audience = match wanted.is_empty() {
+        true => None,
+        false => Some(Audience::asked_for(wanted).map_err(|error| WireError::Target(error.to_string()))?),
+    };
+    check_type(params, "requested_token_type", &[ACCESS_TOKEN, JWT])?;
+    let typ = params.one("requested_token_type")?;
+    let typ = typ.map(|wanted| if wanted == JWT { TokenTyp::JwtSvid } else { TokenTyp::AccessToken });
+    Ok(CommonGrant { asked: Asked { scopes, audience, ..Asked::default() }, typ })
+}
+
+/// RFC 8693 §3: a type that is given must be one that is taken; one that is left out has its default.
+fn check_type(params: &Params, name: &'static str, taken: &[&str]) -> Result<(), WireError> {
+    match params.one(name)? {
+        Some(given) if !taken.contains(&given.as_str()) => {
+            Err(bad(name, &format!("must be {}", taken.join(" or "))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Client credentials that are presented must hold, and nobody has any.
+fn refuse_client_credentials(params: &Params) -> Result<(), WireError> {
+    for name in ["client_secret", "client_assertion"] {
+        if params.one(name)?.is_some() {
+            return Err(WireError::Client);
+        }
+    }
+    Ok(())
+}
+
+fn bad(name: &'static str, why: &str) -> WireError {
+    ParamsError::Bad { name, why: why.to_owned() }.into()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn check(form: &str, expected: Result<(), &str>) {
+        let params = Params::from_form(form.as_bytes()).unwrap();
+        let read = read_token_request(&params);
+        match (read, expected) {
+            (Ok(_), Ok(())) => {}
+            (Err(error), Err(code)) => assert_eq!(error.oauth().code, code, "{form}"),
+            (Ok(_), Err(code)) => panic!("{form} should be {code}"),
+            (Err(error), Ok(())) => panic!("{form}: {error}"),
+        }
+    }
+
+    #[test]
+    fn token_requests() {
+        const X: &str = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange";
+        check("grant_type=api_key&api_key=k", Ok(()));
+        check("grant_type=api_key&api_key=k&scope=a+b&unknown=1&account_id=default", Ok(()));
+        check("", Err("invalid_request"));
+        check("grant_type=", Err("invalid_request"));
+        check("grant_type=api_key", Err("invalid_request"));
+        check("grant_type=api_key&api_key=k&api_key=k", Err("invalid_request"));
+        check("grant_type=token_exchange", Err("unsupported_grant_type"));
+        check("grant_type=password", Err("unsupported_grant_type"));
+        check("grant_type=client_credentials&client_id=a&client_secret=b", Err("invalid_client"));
+        check("grant_type=api_key&api_key=k&client_secret=b", Err("invalid_client"));
+        check("grant_type=api_key&api_key=k&scope=a%09b", Err("invalid_scope"));
+        check("grant_type=api_key&api_key=k&resource=nowhere", Err("invalid_target"));
+        check("grant_type=api_key&api_key=k&resource=https%3A%2F%2Fa&audience=https%3A%2F%2Fb", Ok(()));
+        check(&format!("{X}&subject_token=t&actor_token=a"), Ok(()));
+        check(&format!("{X}&actor_token=a"), Err("invalid_request"));
+        check(&format!("{X}&subject_token=t&subject_token_type=saml"), Err("invalid_request"));
+        check(&format!("{X}&subject_token=t&actor_token_type={JWT}"), Err("invalid_request"));
+        check(
+            &format!("{X}&subject_token=t&actor_token=a&actor_token_type={ACCESS_TOKEN}"),
+            Err("invalid_request"),
+        );
+        check(&format!("{X}&subject_token=t&api_key=a&requested_token_type={JWT}"), Ok(()));
+    }
+}
