@@ -1,1 +1,14 @@
-//! The ZeroID server: HTTP, settings, commands.
+//! The ZeroID server: an HTTP edge around the engine, its settings and its commands. It knows no SQL and no rules.
+#![allow(clippy::disallowed_methods, reason = "the top floor reads the clock and the environment")]
+
+pub mod commands;
+pub mod settings;
+
+mod app;
+mod auth;
+mod handlers;
+mod http;
+mod log;
+mod router;
+
+pub use app::App;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `zeroid-server` binary.
+
+fn main() -> std::process::ExitCode {
+    zeroid_server::commands::main()
+}

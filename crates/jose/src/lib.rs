@@ -32,4 +32,4 @@ pub use random::{Random, RandomError, SystemRandom};
 pub use secret::{
     API_KEY_PREFIX, OPERATOR_KEY_PREFIX, Secret, display_prefix, generate_secret, uuid_v7_bytes,
 };
-pub use signing::{SignError, SigningAlgorithm, SigningKey, UnknownAlgorithm};
+pub use signing::{SignError, SigningAlgorithm, SigningKey, UnknownAlgorithm, content_mark};

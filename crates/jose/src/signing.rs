@@ -132,3 +132,9 @@ fn header(kid: &KeyId, typ: &str) -> String {
     let json = serde_json::json!({"alg": SigningAlgorithm::Es256.as_str(), "kid": kid.as_str(), "typ": typ});
     URL_SAFE_NO_PAD.encode(json.to_string())
 }
+
+/// A mark of some content: the first half of its SHA-256, base64url. Two documents that differ have different marks.
+pub fn content_mark(content: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, content);
+    URL_SAFE_NO_PAD.encode(digest.as_ref().get(..16).unwrap_or_default())
+}

@@ -154,7 +154,7 @@ impl ApiKeyRead {
 #[diesel(table_name = credentials)]
 pub(crate) struct CredentialRow {
     jti: Vec<u8>,
-    tenant_id: i64,
+    pub(crate) tenant_id: i64,
     identity_id: Vec<u8>,
     mission_id: Vec<u8>,
     depth: i16,
@@ -165,11 +165,16 @@ pub(crate) struct CredentialRow {
 }
 
 impl CredentialRow {
-    pub(crate) fn of(tenant_id: i64, issuance: &Issuance) -> Result<Self, StoreError> {
+    /// The row of a credential, but for its tenant's number, which the writer knows.
+    pub(crate) fn of(issuance: &Issuance) -> Result<Self, StoreError> {
         let record = &issuance.record;
+        // Cut-offs are looked up in one tenant: a lineage must not leave it.
+        if record.lineage.links().any(|link| link.tenant != *record.tenant()) {
+            return Err(StoreError::Corrupt("a lineage of more than one tenant".to_owned()));
+        }
         Ok(Self {
             jti: record.jti().as_bytes().to_vec(),
-            tenant_id,
+            tenant_id: 0,
             identity_id: record.identity().as_bytes().to_vec(),
             mission_id: record.mission_id().as_bytes().to_vec(),
             depth: i16::from(record.delegation_depth()),

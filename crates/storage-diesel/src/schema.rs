@@ -100,5 +100,6 @@ diesel::table! {
     sequence (id) {
         id -> BigInt,
         reserved -> BigInt,
+        epoch -> BigInt,
     }
 }

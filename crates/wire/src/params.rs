@@ -50,18 +50,26 @@ impl Params {
     /// # Errors
     /// [`ParamsError`].
     pub fn from_form(body: &[u8]) -> Result<Self, ParamsError> {
-        let text = std::str::from_utf8(body).map_err(|_| ParamsError::NotForm)?;
-        let mut params = Vec::new();
+        let pairs = Self::pairs(body)?;
+        Ok(Self(pairs.into_iter().map(|(name, value)| (name, Value::String(value))).collect()))
+    }
+
+    /// The names and values of a form or a query string, in order.
+    ///
+    /// # Errors
+    /// [`ParamsError::NotForm`], [`ParamsError::TooMany`].
+    pub fn pairs(encoded: &[u8]) -> Result<Vec<(String, String)>, ParamsError> {
+        let text = std::str::from_utf8(encoded).map_err(|_| ParamsError::NotForm)?;
+        let mut pairs = Vec::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-            if params.len() == MAX_PARAMS {
+            if pairs.len() == MAX_PARAMS {
                 return Err(ParamsError::TooMany);
             }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name).ok_or(ParamsError::NotForm)?;
-            let value = decode(value).ok_or(ParamsError::NotForm)?;
-            params.push((name, Value::String(value)));
+            pairs.push((name, decode(value).ok_or(ParamsError::NotForm)?));
         }
-        Ok(Self(params))
+        Ok(pairs)
     }
 
     /// Read a JSON body: one object, no member twice.

@@ -103,6 +103,15 @@ impl Engine {
         self.ring().jwks()
     }
 
+    /// A number that rises whenever the published keys change: the last change of any of them, in seconds.
+    pub fn key_set_sequence(&self) -> i64 {
+        let keys = self.ring().stored();
+        let times = keys
+            .iter()
+            .flat_map(|key| [Some(key.created_at), key.activated_at, key.retiring_at, key.retired_at]);
+        times.flatten().max().map_or(0, Timestamp::unix_seconds)
+    }
+
     /// Answer only when the store can read and write.
     ///
     /// # Errors

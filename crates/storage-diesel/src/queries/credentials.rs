@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 use zeroid_identity_model::CredentialId;
 use zeroid_storage::{
-    ChainFacts, CredentialDigest, CredentialFilter, CredentialView, Issuance, Listed, Page, Spend, StoreError,
+    ChainFacts, CredentialDigest, CredentialFilter, CredentialView, Listed, Page, Spend, StoreError,
 };
 use zeroid_token_core::CredentialRecord;
 
@@ -15,8 +15,8 @@ use crate::rows::{CredentialRow, bytes, from_json, signed, unsigned};
 use crate::schema::{credentials, spent};
 
 /// Store a credential.
-pub(crate) fn insert(conn: &mut Conn, tenant: i64, issuance: &Issuance) -> Result<(), StoreError> {
-    let row = CredentialRow::of(tenant, issuance)?;
+pub(crate) fn insert(conn: &mut Conn, tenant: i64, mut row: CredentialRow) -> Result<(), StoreError> {
+    row.tenant_id = tenant;
     diesel::insert_into(credentials::table).values(row).execute(conn).map_err(unavailable)?;
     Ok(())
 }
@@ -123,9 +123,12 @@ pub(crate) fn list(
 /// Every credential of a lineage, and every identity on it.
 pub(crate) fn chain(conn: &mut Conn, tenant: i64, leaf: &CredentialRecord) -> Result<ChainFacts, StoreError> {
     let mut chain = ChainFacts { credentials: Vec::new(), identities: Vec::new() };
+    // Whatever names a link of an ancestor names one of the leaf.
+    let cuts = super::cut_offs::naming(conn, &cut_key::of_lineage(tenant, &leaf.lineage))?;
     for link in leaf.lineage.links() {
         let (_, _, record) = by_jti(conn, link.jti)?.ok_or_else(|| missing("a credential of a chain"))?;
-        chain.credentials.push(view(conn, tenant, record)?);
+        let revoked_by = record.revoked_by(&cuts).cloned();
+        chain.credentials.push(CredentialView { record, revoked_by });
         if !chain.identities.iter().any(|known| known.identity.id == link.identity) {
             let identity = super::identities::by_id(conn, link.identity)?;
             chain.identities.push(identity.ok_or_else(|| missing("an identity of a chain"))?);

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use zeroid_identity_model::{Tenant, Timestamp};
 use zeroid_storage::StoreError;
-use zeroid_token_core::{CutOff, CutOffKey, Order, Reason};
+use zeroid_token_core::{CutOff, CutOffKey, KeyId, Order, Reason};
 
 use super::Conn;
 use crate::cut_key;
@@ -11,11 +11,11 @@ use crate::error::unavailable;
 use crate::rows::{from_json, signed, to_json};
 use crate::schema::cut_offs;
 
-/// The cut-offs that name any of these keys.
+/// The cut-offs that name any of these keys, oldest first.
 ///
 /// Eight keys a query, the last repeated: the statement is always the same, so it is prepared once.
 pub(crate) fn naming(conn: &mut Conn, keys: &[Vec<u8>]) -> Result<Vec<CutOff>, StoreError> {
-    let mut found = Vec::new();
+    let mut found: Vec<(i64, String)> = Vec::new();
     for chunk in keys.chunks(8) {
         let key = |at: usize| chunk.get(at).or(chunk.last()).map(Vec::as_slice).unwrap_or_default();
         let named = cut_offs::cut_key
@@ -27,13 +27,21 @@ pub(crate) fn naming(conn: &mut Conn, keys: &[Vec<u8>]) -> Result<Vec<CutOff>, S
             .or(cut_offs::cut_key.eq(key(5)))
             .or(cut_offs::cut_key.eq(key(6)))
             .or(cut_offs::cut_key.eq(key(7)));
-        let bodies: Vec<String> =
-            cut_offs::table.filter(named).select(cut_offs::body).load(conn).map_err(unavailable)?;
-        for body in bodies {
-            found.push(from_json("cut-off", &body)?);
-        }
+        let rows: Vec<(i64, String)> = cut_offs::table
+            .filter(named)
+            .select((cut_offs::id, cut_offs::body))
+            .load(conn)
+            .map_err(unavailable)?;
+        found.extend(rows);
     }
-    Ok(found)
+    found.sort_unstable_by_key(|(id, _)| *id);
+    found.iter().map(|(_, body)| from_json("cut-off", body)).collect()
+}
+
+/// Whether a signing key was cut off, with everything it ever signed.
+pub(crate) fn is_signing_key_cut(conn: &mut Conn, kid: &KeyId) -> Result<bool, StoreError> {
+    let key = cut_key::encode(0, &CutOffKey::SigningKey(kid.clone()));
+    Ok(!naming(conn, std::slice::from_ref(&key))?.is_empty())
 }
 
 /// One more row, or the first again when the key is cut for ever.

@@ -1,12 +1,10 @@
 //! What one decision needs, read together.
 
-use zeroid_identity_model::{CredentialId, IdentityId, PolicyId, Timestamp};
-use zeroid_storage::{
-    ActorFacts, ActorLookup, ApiKeyRecord, CredentialFacts, Guard, IdentityRecord, StoreError,
-};
+use zeroid_identity_model::{IdentityId, PolicyId, Timestamp};
+use zeroid_storage::{ActorFacts, ActorLookup, ApiKeyRecord, Guard, IdentityRecord, StoreError};
 use zeroid_token_core::{CredentialRecord, LiveFacts, Policy, Standing};
 
-use super::{Conn, credentials, cut_offs, identities, keys, policies};
+use super::{Conn, cut_offs, identities, keys, policies};
 use crate::cut_key;
 use crate::error::{corrupt, missing};
 
@@ -49,7 +47,7 @@ pub(crate) fn find_actor(conn: &mut Conn, lookup: &ActorLookup) -> Result<Option
     }
 }
 
-/// What the life of a credential is judged by.
+/// What the life of a credential that is to be stored is judged by. An identity that does not exist has no standing.
 pub(crate) fn live(conn: &mut Conn, tenant: i64, record: &CredentialRecord) -> Result<LiveFacts, StoreError> {
     let cut_offs = cut_offs::naming(conn, &cut_key::of_lineage(tenant, &record.lineage))?;
     let mut ids: Vec<IdentityId> = record.lineage.links().map(|link| link.identity).collect();
@@ -63,14 +61,6 @@ pub(crate) fn live(conn: &mut Conn, tenant: i64, record: &CredentialRecord) -> R
         }
     }
     Ok(LiveFacts { standings, cut_offs })
-}
-
-/// A credential and what its life is judged by.
-pub(crate) fn credential(conn: &mut Conn, jti: CredentialId) -> Result<Option<CredentialFacts>, StoreError> {
-    let Some((tenant, digest, record)) = credentials::by_jti(conn, jti)? else { return Ok(None) };
-    let presenter = identities::by_id(conn, record.identity())?.ok_or_else(|| missing("an identity"))?;
-    let live = live(conn, tenant, &record)?;
-    Ok(Some(CredentialFacts { record, digest, live, presenter }))
 }
 
 /// Whether a fact is still what it was.

@@ -1,5 +1,6 @@
 //! API keys.
 
+use diesel::dsl::case_when;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 use zeroid_identity_model::{ApiKeyId, IdentityId, PolicyId, Timestamp};
@@ -136,7 +137,12 @@ pub(crate) fn count_use(conn: &mut Conn, id: ApiKeyId, uses: u64, last: Timestam
     diesel::update(api_keys::table.filter(api_keys::id.eq(id.as_bytes().as_slice())))
         .set((
             api_keys::usage_count.eq(api_keys::usage_count + signed(uses)),
-            api_keys::last_used_at.eq(last.as_micros()),
+            // Batches may come in another order than their moments.
+            api_keys::last_used_at.eq(case_when(
+                api_keys::last_used_at.ge(last.as_micros()),
+                api_keys::last_used_at,
+            )
+            .otherwise(last.as_micros())),
         ))
         .execute(conn)
         .map_err(unavailable)?;

@@ -2,11 +2,11 @@
 
 use diesel::prelude::*;
 use zeroid_identity_model::Timestamp;
-use zeroid_storage::{SigningKeyRecord, StoreError};
+use zeroid_storage::{Epoch, SigningKeyRecord, StoreError};
 
 use super::Conn;
 use crate::error::unavailable;
-use crate::rows::{from_json, to_json, unsigned};
+use crate::rows::{from_json, signed, to_json, unsigned};
 use crate::schema::{sequence, server_facts, signing_keys, spent};
 
 /// All signing keys, oldest first.
@@ -54,14 +54,33 @@ pub(crate) fn add_fact(conn: &mut Conn, name: &str, value: &[u8]) -> Result<(), 
     Ok(())
 }
 
-/// Reserve the next `count` numbers of the sequence; gives the last number reserved before.
-pub(crate) fn reserve(conn: &mut Conn, count: i64) -> Result<u64, StoreError> {
-    let last: i64 = diesel::update(sequence::table)
-        .set(sequence::reserved.eq(sequence::reserved + count))
-        .returning(sequence::reserved)
-        .get_result(conn)
-        .map_err(unavailable)?;
-    Ok(unsigned(last - count))
+/// The last number of the sequence that may have been handed out.
+pub(crate) fn reserved(conn: &mut Conn) -> Result<u64, StoreError> {
+    sequence::table.select(sequence::reserved).first(conn).map(unsigned).map_err(unavailable)
+}
+
+/// Reserve the numbers of the sequence up to this one.
+pub(crate) fn reserve(conn: &mut Conn, up_to: u64) -> Result<(), StoreError> {
+    let set = diesel::update(sequence::table).set(sequence::reserved.eq(signed(up_to)));
+    set.execute(conn).map(drop).map_err(unavailable)
+}
+
+/// The state of the facts.
+pub(crate) fn epoch(conn: &mut Conn) -> Result<Epoch, StoreError> {
+    let epoch: i64 = sequence::table.select(sequence::epoch).first(conn).map_err(unavailable)?;
+    Ok(Epoch(unsigned(epoch)))
+}
+
+/// Facts changed: what was read before is to be read again.
+pub(crate) fn set_epoch(conn: &mut Conn, to: Epoch) -> Result<(), StoreError> {
+    let set = diesel::update(sequence::table).set(sequence::epoch.eq(signed(to.0)));
+    set.execute(conn).map(drop).map_err(unavailable)
+}
+
+/// A write that changes nothing, to learn whether writes are accepted.
+pub(crate) fn touch(conn: &mut Conn) -> Result<(), StoreError> {
+    let set = diesel::update(sequence::table).set(sequence::epoch.eq(sequence::epoch));
+    set.execute(conn).map(drop).map_err(unavailable)
 }
 
 /// Forget used-up things that are past their time.

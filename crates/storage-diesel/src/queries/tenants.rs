@@ -19,11 +19,8 @@ pub(crate) fn find(conn: &mut Conn, tenant: &Tenant) -> Result<Option<i64>, Stor
         .map_err(unavailable)
 }
 
-/// The number of a tenant, given at its first use.
-pub(crate) fn find_or_add(conn: &mut Conn, tenant: &Tenant) -> Result<i64, StoreError> {
-    if let Some(found) = find(conn, tenant)? {
-        return Ok(found);
-    }
+/// Give a tenant its number.
+pub(crate) fn add(conn: &mut Conn, tenant: &Tenant) -> Result<i64, StoreError> {
     diesel::insert_into(tenants)
         .values((account.eq(tenant.account.as_str()), project.eq(tenant.project.as_str())))
         .returning(id)

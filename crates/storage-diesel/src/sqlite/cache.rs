@@ -1,14 +1,15 @@
 //! What API keys authenticate, remembered while no fact changes.
 //!
 //! An entry is good only while the epoch it was read at is the current one, and an issuance based on it is
-//! checked against the epoch again by the writer: a stale entry cannot change an answer.
+//! checked against the epoch again by the writer, in the database: a stale entry cannot change an answer. Only the
+//! key's use counter may lag, which no decision reads.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use zeroid_storage::{ActorFacts, Epoch, SecretHash};
 
-/// Most keys remembered; beyond it all are forgotten.
+/// Most keys remembered; beyond it all are forgotten. About 4 KiB each.
 const MOST: usize = 16_384;
 
 #[derive(Default)]

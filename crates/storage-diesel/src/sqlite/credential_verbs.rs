@@ -6,14 +6,18 @@ use zeroid_storage::{
     ActorLookup, ChainFacts, CredentialFacts, CredentialFilter, CredentialStore, CredentialView,
     ExchangeFacts, Issuance, KeyFacts, Listed, Page, SecretHash, StoreError,
 };
-use zeroid_token_core::{CutOff, CutOffKey, Order, Reason, Source, live};
+use zeroid_token_core::{CutOff, CutOffKey, Dead, Order, Reason, Source, live};
 
+use super::reader::Reading;
 use super::writer::Writing;
 use super::{SqliteStore, queries};
-use crate::error::missing;
+use crate::rows::CredentialRow;
 
 impl SqliteStore {
     /// The next number of the sequence; without a write unless the reserved block is used up.
+    ///
+    /// Drawn after the epoch of the facts is known: a cut-off of a higher number raises the epoch above it, and is
+    /// seen when the credential is stored.
     async fn draw(&self) -> Result<Order, StoreError> {
         if let Some(order) = self.shared.try_draw() {
             return Ok(order);
@@ -22,6 +26,11 @@ impl SqliteStore {
         self.writer.write(false, |_| Ok(())).await?;
         self.shared.try_draw().ok_or(StoreError::Busy)
     }
+
+    /// The reader that remembers a credential, if one does.
+    fn reader_of(jti: CredentialId) -> usize {
+        usize::from(jti.as_bytes()[15])
+    }
 }
 
 #[async_trait]
@@ -29,15 +38,13 @@ impl CredentialStore for SqliteStore {
     async fn key_facts(&self, hash: &SecretHash) -> Result<Option<KeyFacts>, StoreError> {
         // The epoch first: facts are never older than it says.
         let epoch = self.shared.epoch();
-        let order = self.draw().await?;
-        if let Some(actor) = self.keys.get(hash, epoch) {
-            return Ok(Some(KeyFacts { actor: (*actor).clone(), order, epoch }));
+        if let Some(known) = self.keys.get(hash, epoch) {
+            return Ok(Some(KeyFacts { actor: (*known).clone(), order: self.draw().await?, epoch }));
         }
-        let wanted = ActorLookup::ApiKey(*hash);
-        let actor = self.readers.read(move |conn| queries::facts::find_actor(conn, &wanted)).await?;
-        let Some(actor) = actor else { return Ok(None) };
-        self.keys.put(*hash, epoch, actor.clone());
-        Ok(Some(KeyFacts { actor, order, epoch }))
+        let lookup = ActorLookup::ApiKey(*hash);
+        let read = self.readers.read(move |reading| Ok((reading.actor(&lookup)?, reading.epoch))).await?;
+        let (Some(actor), epoch) = read else { return Ok(None) };
+        Ok(Some(KeyFacts { actor, order: self.draw().await?, epoch }))
     }
 
     async fn exchange_facts(
@@ -45,33 +52,20 @@ impl CredentialStore for SqliteStore {
         subject: CredentialId,
         actor: &ActorLookup,
     ) -> Result<ExchangeFacts, StoreError> {
-        let epoch = self.shared.epoch();
-        let order = self.draw().await?;
-        let lookup = actor.clone();
-        let read = move |conn: &mut super::Conn| {
-            let subject = queries::facts::credential(conn, subject)?;
-            let principal = match &subject {
-                Some(subject) => {
-                    let root = subject.record.lineage.root().identity;
-                    Some(
-                        queries::identities::by_id(conn, root)?
-                            .ok_or_else(|| missing("the root of a chain"))?,
-                    )
-                }
-                None => None,
-            };
-            let actor = queries::facts::find_actor(conn, &lookup)?;
-            Ok(ExchangeFacts { subject, principal, actor, order, epoch })
-        };
-        self.readers.read(read).await
+        let actor = actor.clone();
+        let read = move |reading: &mut Reading<'_>| reading.exchange(subject, &actor);
+        let facts = self.readers.read_at(Self::reader_of(subject), read).await?;
+        Ok(ExchangeFacts { order: self.draw().await?, ..facts })
     }
 
     async fn issue(&self, issuance: Issuance) -> Result<(), StoreError> {
-        self.writer.write(false, move |writing| issue(writing, &issuance)).await
+        // What can be done by the caller's thread is not left to the one writer.
+        let row = CredentialRow::of(&issuance)?;
+        self.writer.write(false, move |writing| issue(writing, issuance, row)).await
     }
 
     async fn credential_facts(&self, jti: CredentialId) -> Result<Option<CredentialFacts>, StoreError> {
-        self.readers.read(move |conn| queries::facts::credential(conn, jti)).await
+        self.readers.read_at(Self::reader_of(jti), move |reading| reading.credential(jti)).await
     }
 
     async fn cut_off(
@@ -103,8 +97,7 @@ impl CredentialStore for SqliteStore {
             if !known {
                 return Err(StoreError::NotFound);
             }
-            let order = writing.draw()?;
-            queries::cut_offs::insert(writing.conn, Some((id, &tenant)), key, order, &reason, now)
+            writing.cut(Some((id, &tenant)), key, &reason, now)
         };
         self.writer.write(true, cut).await
     }
@@ -143,9 +136,12 @@ impl CredentialStore for SqliteStore {
 }
 
 /// Store a credential if everything it was decided by still holds and its whole chain is alive.
-fn issue(writing: &mut Writing<'_>, issuance: &Issuance) -> Result<(), StoreError> {
+///
+/// When no fact changed since they were read, what the caller judged is still so. What their facts do not tell is
+/// judged in any case: the credential's own end, and whether the key that signed it was cut off.
+fn issue(writing: &mut Writing<'_>, issuance: Issuance, row: CredentialRow) -> Result<(), StoreError> {
     let record = &issuance.record;
-    let tenant = writing.known_tenant(record.tenant())?;
+    let own = record.lineage.own();
     let unchanged = writing.is_current(issuance.epoch);
     if !unchanged {
         for guard in &issuance.guards {
@@ -155,12 +151,14 @@ fn issue(writing: &mut Writing<'_>, issuance: &Issuance) -> Result<(), StoreErro
         }
     }
     issuance.spends.iter().try_for_each(|spend| queries::credentials::spend(writing.conn, spend))?;
-    if !unchanged {
+    let unknown = || StoreError::Dead(Box::new(Dead::Unknown { identity: own.identity }));
+    let tenant = writing.find_tenant(&own.tenant)?.ok_or_else(unknown)?;
+    if !unchanged || issuance.now >= record.expires_at || writing.is_cut(&own.kid)? {
         let facts = queries::facts::live(writing.conn, tenant, record)?;
         live(record, &facts, issuance.now).map_err(|dead| StoreError::Dead(Box::new(dead)))?;
     }
-    queries::credentials::insert(writing.conn, tenant, issuance)?;
-    if let Source::ApiKey(id) = record.lineage.own().source {
+    queries::credentials::insert(writing.conn, tenant, row)?;
+    if let Source::ApiKey(id) = own.source {
         writing.count_use(id, issuance.now);
     }
     Ok(())

@@ -96,21 +96,12 @@ fn apply(writing: &mut Writing<'_>, change: IdentityChange) -> Result<(), StoreE
     if let Some(reason) = revoke_keys {
         for key in queries::keys::unrevoked(writing.conn, tenant, id)? {
             let cut = CutOffKey::ApiKey(key.id);
-            let order = writing.draw()?;
-            queries::cut_offs::insert(writing.conn, Some((tenant, of)), cut, order, &reason, now)?;
+            writing.cut(Some((tenant, of)), cut, &reason, now)?;
             queries::keys::revoke(writing.conn, key, &reason, now)?;
         }
     }
     if let Some(reason) = cut_off {
-        let order = writing.draw()?;
-        queries::cut_offs::insert(
-            writing.conn,
-            Some((tenant, of)),
-            CutOffKey::Identity(id),
-            order,
-            &reason,
-            now,
-        )?;
+        writing.cut(Some((tenant, of)), CutOffKey::Identity(id), &reason, now)?;
     }
     queries::identities::update(writing.conn, tenant, &record)?;
     new_key.iter().try_for_each(|key| queries::keys::insert(writing.conn, tenant, key))

@@ -1,20 +1,26 @@
 //! SQLite: one file, one writer thread, a few readers.
 
-mod cache;
 mod connection;
+mod job;
+mod shared;
+mod statement;
+mod watch;
+mod writer;
+
+mod cache;
+mod memo;
+mod reader;
+
 mod credential_verbs;
 mod identity_verbs;
 mod other_verbs;
-mod reader;
-mod writer;
 
 #[path = "../queries/mod.rs"]
 mod queries;
 
-use std::collections::HashMap;
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use diesel::sql_types::Bool;
 use diesel::sqlite::{Sqlite, SqliteConnection};
@@ -24,7 +30,9 @@ use zeroid_storage::StoreError;
 use crate::error::{OpenError, unavailable};
 use cache::KeyCache;
 use reader::Readers;
-use writer::{Shared, Writer};
+use shared::{BLOCK, Shared};
+use watch::FileWatch;
+use writer::Writer;
 
 pub(crate) type Conn = SqliteConnection;
 pub(crate) type Dialect = Sqlite;
@@ -60,9 +68,14 @@ pub struct SqliteStore {
     readers: Readers,
     pool: connection::Pool,
     shared: Arc<Shared>,
-    keys: KeyCache,
-    tenants: RwLock<HashMap<Tenant, i64>>,
+    keys: Arc<KeyCache>,
     _lock: File,
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
 }
 
 impl SqliteStore {
@@ -71,24 +84,26 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`]: in use, written by a newer version, not writable, or not migratable.
     pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
-        let path = options.path.clone();
-        let lock = lock(&path)?;
+        let path = &options.path;
+        let lock = lock(path)?;
+        create(path)?;
+        let mut conn = connection::open(path, true)?;
+        connection::migrate(&mut conn, path)?;
         let io = |why: String| OpenError::Io { path: path.clone(), why };
-        let mut conn = connection::open(&path, true)?;
-        connection::migrate(&mut conn, &path)?;
-        let shared = Arc::new(Shared::default());
-        let writer = Writer::start(conn, Arc::clone(&shared), options.queue, options.batch).map_err(&io)?;
-        let readers = Readers::start(&path, options.readers.max(1), options.queue)?;
-        let pool = connection::pool(&path, options.pool.max(1)).map_err(|error| io(error.to_string()))?;
-        Ok(Self {
-            writer,
-            readers,
-            pool,
-            shared,
-            keys: KeyCache::default(),
-            tenants: RwLock::new(HashMap::new()),
-            _lock: lock,
-        })
+        let fresh = start_sequence(&mut conn).map_err(|error| io(error.to_string()))?;
+        let (shared, keys) = (Arc::new(fresh), Arc::new(KeyCache::default()));
+        // After the first write: now there is a log to watch.
+        let watch = FileWatch::new(path);
+        let writer = Writer::start(conn, Arc::clone(&shared), watch, options.queue, options.batch)
+            .map_err(|error| io(error.to_string()))?;
+        let readers = Readers::start(path, options.readers, options.queue, &keys)?;
+        let pool = connection::pool(path, options.pool.max(1))?;
+        Ok(Self { writer, readers, pool, shared, keys, _lock: lock })
+    }
+
+    /// Write what waits, put everything into the one file, and let go of it. Dropping the store does the same.
+    pub fn close(self) {
+        drop(self);
     }
 
     /// Apply the migrations a file lacks; gives their names.
@@ -97,8 +112,21 @@ impl SqliteStore {
     /// As [`SqliteStore::open`].
     pub fn migrate(path: &Path) -> Result<Vec<String>, OpenError> {
         let _lock = lock(path)?;
+        create(path)?;
         let mut conn = connection::open(path, true)?;
         connection::migrate(&mut conn, path)
+    }
+
+    /// The names of the migrations a file lacks: all, if there is no file. A server may be using it.
+    ///
+    /// # Errors
+    /// [`OpenError`]: written by a newer version, or not readable.
+    pub fn pending_migrations(path: &Path) -> Result<Vec<String>, OpenError> {
+        if !path.exists() {
+            return Ok(connection::known(path)?.into_iter().map(|(_, name)| name).collect());
+        }
+        let mut conn = connection::open(path, true)?;
+        connection::pending(&mut conn, path)
     }
 
     /// Read on a pooled connection, away from the async threads.
@@ -128,17 +156,33 @@ impl SqliteStore {
 
     /// The number of a tenant. It never changes, so it is remembered.
     async fn tenant_id(&self, tenant: &Tenant) -> Result<Option<i64>, StoreError> {
-        let known = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(tenant).copied();
-        if known.is_some() {
-            return Ok(known);
+        if let Some(known) = self.shared.tenant(tenant) {
+            return Ok(Some(known));
         }
         let wanted = tenant.clone();
         let found = self.read(move |conn| queries::tenants::find(conn, &wanted)).await?;
         if let Some(id) = found {
-            self.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone(), id);
+            self.shared.remember_tenant(tenant, id);
         }
         Ok(found)
     }
+}
+
+/// Reserve the first numbers, after all that may have been handed out before.
+fn start_sequence(conn: &mut Conn) -> Result<Shared, StoreError> {
+    let before = queries::server::reserved(conn)?;
+    queries::server::reserve(conn, before + BLOCK)?;
+    Ok(Shared::new(before, queries::server::epoch(conn)?))
+}
+
+/// Make the file if there is none, for its owner alone: it holds hashes of secrets and wrapped keys.
+fn create(path: &Path) -> Result<(), OpenError> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let io = |why: std::io::Error| OpenError::Io { path: path.to_owned(), why: why.to_string() };
+    options.open(path).map(drop).map_err(io)
 }
 
 /// One process a file: two writers would not see each other's order.

@@ -62,15 +62,7 @@ impl ApiKeyStore for SqliteStore {
             let key = queries::keys::of_tenant(writing.conn, tenant, id)?;
             let key = key.filter(|key| key.revoked.is_none()).ok_or(StoreError::NotFound)?;
             queries::keys::revoke(writing.conn, key, &reason, now)?;
-            let order = writing.draw()?;
-            queries::cut_offs::insert(
-                writing.conn,
-                Some((tenant, &of)),
-                CutOffKey::ApiKey(id),
-                order,
-                &reason,
-                now,
-            )
+            writing.cut(Some((tenant, &of)), CutOffKey::ApiKey(id), &reason, now)
         };
         self.writer.write(true, revoke).await
     }
@@ -169,15 +161,7 @@ impl SigningKeyStore for SqliteStore {
                 return Err(StoreError::Stale);
             }
             for (kid, reason) in cut_off {
-                let order = writing.draw()?;
-                queries::cut_offs::insert(
-                    writing.conn,
-                    None,
-                    CutOffKey::SigningKey(kid),
-                    order,
-                    &reason,
-                    now,
-                )?;
+                writing.cut(None, CutOffKey::SigningKey(kid), &reason, now)?;
             }
             queries::server::replace_signing_keys(writing.conn, &keys)
         };
@@ -220,7 +204,7 @@ impl ServerStore for SqliteStore {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.writer.write(false, |writing| queries::server::fact(writing.conn, "ready").map(drop)).await?;
-        self.readers.read(|conn| queries::server::fact(conn, "ready").map(drop)).await
+        self.writer.write(false, |writing| queries::server::touch(writing.conn)).await?;
+        self.readers.read(|reading| queries::server::fact(reading.conn, "ready").map(drop)).await
     }
 }

@@ -1,20 +1,36 @@
-//! Reader threads for the hot path: facts are read in one snapshot, without a thread hop for each.
+//! Reader threads for the hot path: whatever waits is read in one snapshot, without a thread hop for each query.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
 use tokio::sync::oneshot;
-use zeroid_storage::StoreError;
+use zeroid_storage::{Epoch, StoreError};
 
-use super::{Conn, connection};
+use super::cache::KeyCache;
+use super::memo::Memo;
+use super::statement::{BeginRead, Commit, Rollback};
+use super::{Conn, connection, queries};
 use crate::error::{OpenError, unavailable};
 
-type Work = Box<dyn FnOnce(&mut Conn) + Send>;
+/// Most requests of one snapshot: the last of them waits for all before it.
+const MOST: usize = 64;
 
-/// The reader threads, each with its own queue and connection.
+/// What a request sees: one state of the database, and what is known of it already.
+pub(super) struct Reading<'a> {
+    pub(super) conn: &'a mut Conn,
+    pub(super) memo: &'a mut Memo,
+    pub(super) keys: &'a KeyCache,
+    pub(super) epoch: Epoch,
+}
+
+/// Read, or answer that there was no snapshot to read.
+type Work = Box<dyn FnOnce(Result<&mut Reading<'_>, StoreError>) + Send>;
+
+/// The reader threads, each with its own queue, connection and memory.
 pub(super) struct Readers {
     queues: Vec<SyncSender<Work>>,
     threads: Vec<JoinHandle<()>>,
@@ -22,31 +38,45 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn start(path: &Path, count: usize, queue: usize) -> Result<Self, OpenError> {
+    pub(super) fn start(
+        path: &Path,
+        count: usize,
+        queue: usize,
+        keys: &Arc<KeyCache>,
+    ) -> Result<Self, OpenError> {
         let io = |why: std::io::Error| OpenError::Io { path: path.to_owned(), why: why.to_string() };
-        let (mut queues, mut threads) = (Vec::new(), Vec::new());
-        for number in 0..count {
-            let mut conn = connection::open(path, false)?;
+        let mut readers = Self { queues: Vec::new(), threads: Vec::new(), next: AtomicUsize::new(0) };
+        for number in 0..count.max(1) {
+            let (conn, keys) = (connection::open(path, false)?, Arc::clone(keys));
             let (works, waiting) = sync_channel(queue);
             let thread = std::thread::Builder::new().name(format!("zeroid-reader-{number}"));
-            threads.push(thread.spawn(move || run(&mut conn, &waiting)).map_err(io)?);
-            queues.push(works);
+            readers.threads.push(thread.spawn(move || run(conn, &keys, &waiting)).map_err(io)?);
+            readers.queues.push(works);
         }
-        Ok(Self { queues, threads, next: AtomicUsize::new(0) })
+        Ok(readers)
     }
 
-    /// Read facts in one snapshot.
+    /// Read facts on the next reader.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&mut Reading<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read_at(self.next.fetch_add(1, Ordering::Relaxed), work).await
+    }
+
+    /// Read facts on the reader of this number, which remembers what it read.
+    pub(super) async fn read_at<T: Send + 'static>(
+        &self,
+        number: usize,
+        work: impl FnOnce(&mut Reading<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
-        let work: Work = Box::new(move |conn| {
+        let work: Work = Box::new(move |reading| {
             // A caller that went away is not missed.
-            drop(answer.send(in_one_snapshot(conn, work)));
+            drop(answer.send(reading.and_then(work)));
         });
-        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.queues.len().max(1);
-        let queue = self.queues.get(turn).ok_or_else(|| unavailable("no reader runs"))?;
+        let queue = self.queues.get(number % self.queues.len().max(1));
+        let queue = queue.ok_or_else(|| unavailable("no reader runs"))?;
         queue.try_send(work).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Disconnected(_) => unavailable("the reader has stopped"),
@@ -64,9 +94,43 @@ impl Drop for Readers {
     }
 }
 
-fn run(conn: &mut Conn, waiting: &Receiver<Work>) {
-    while let Ok(work) = waiting.recv() {
-        work(conn);
+fn run(mut conn: Conn, keys: &KeyCache, waiting: &Receiver<Work>) {
+    let mut memo = Memo::default();
+    while let Ok(first) = waiting.recv() {
+        // All that waits is taken before the snapshot is: nobody is shown a state older than their question.
+        let mut works = vec![first];
+        while works.len() < MOST
+            && let Ok(work) = waiting.try_recv()
+        {
+            works.push(work);
+        }
+        read_batch(&mut conn, &mut memo, keys, works);
+    }
+}
+
+fn read_batch(conn: &mut Conn, memo: &mut Memo, keys: &KeyCache, works: Vec<Work>) {
+    let begun = BeginRead.execute(conn).map_err(unavailable).and_then(|_| queries::server::epoch(conn));
+    match begun {
+        Ok(epoch) => {
+            memo.keep_only(epoch);
+            let mut reading = Reading { conn, memo, keys, epoch };
+            for work in works {
+                work(Ok(&mut reading));
+            }
+        }
+        Err(error) => {
+            for work in works {
+                work(Err(error.clone()));
+            }
+        }
+    }
+    end(conn);
+}
+
+/// Let go of the snapshot; a connection must not keep an old one.
+fn end(conn: &mut Conn) {
+    if Commit.execute(conn).is_err() {
+        let _ = Rollback.execute(conn);
     }
 }
 
@@ -75,8 +139,8 @@ pub(super) fn in_one_snapshot<T>(
     conn: &mut Conn,
     work: impl FnOnce(&mut Conn) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    conn.batch_execute("BEGIN DEFERRED").map_err(unavailable)?;
+    BeginRead.execute(conn).map_err(unavailable)?;
     let outcome = work(conn);
-    conn.batch_execute("COMMIT").map_err(unavailable)?;
+    end(conn);
     outcome
 }

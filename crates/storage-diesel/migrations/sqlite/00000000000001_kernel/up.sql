@@ -77,7 +77,8 @@ CREATE TABLE credentials (
     digest      BLOB NOT NULL,
     body        TEXT NOT NULL,
     UNIQUE (tenant_id, jti),
-    FOREIGN KEY (tenant_id, identity_id) REFERENCES identities (tenant_id, id)
+    FOREIGN KEY (tenant_id, identity_id) REFERENCES identities (tenant_id, id),
+    FOREIGN KEY (tenant_id, mission_id) REFERENCES credentials (tenant_id, jti)
 );
 CREATE INDEX credentials_of_identity ON credentials (tenant_id, identity_id, issued_at);
 CREATE INDEX credentials_of_mission ON credentials (tenant_id, mission_id, depth, issued_at);
@@ -125,9 +126,11 @@ CREATE TABLE server_facts (
     value BLOB NOT NULL
 );
 
--- One sequence orders issuances and cut-offs. Numbers up to `reserved` may have been handed out.
+-- One sequence orders issuances and cut-offs; numbers up to `reserved` may have been handed out. `epoch` is raised
+-- by every transaction that changed more than by issuing: whoever remembers a fact asks it whether the fact is fresh.
 CREATE TABLE sequence (
     id       INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
-    reserved BIGINT NOT NULL
+    reserved BIGINT NOT NULL,
+    epoch    BIGINT NOT NULL
 );
-INSERT INTO sequence (id, reserved) VALUES (1, 0);
+INSERT INTO sequence (id, reserved, epoch) VALUES (1, 0, 1);

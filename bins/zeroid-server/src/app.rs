@@ -1,0 +1,44 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use zeroid_core::Engine;
+use zeroid_jose::{Random, SystemRandom};
+
+/// The running service.
+pub struct App {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// Whether the administrative routes are open without a credential.
+    pub dev: bool,
+    /// The addresses this server is reached under, without a slash at the end.
+    pub public_urls: Vec<String>,
+    pub(crate) started: Instant,
+    request_prefix: String,
+    requests: AtomicU64,
+}
+
+impl App {
+    /// The service around an engine.
+    pub fn new(engine: Arc<Engine>, dev: bool, public_urls: Vec<String>) -> Self {
+        let mut seed = [0_u8; 8];
+        // Only a label: without randomness ids still differ within the process.
+        let _ = SystemRandom::new().fill(&mut seed);
+        let request_prefix = format!("{:016x}", u64::from_be_bytes(seed));
+        Self {
+            engine,
+            dev,
+            public_urls,
+            started: Instant::now(),
+            request_prefix,
+            requests: AtomicU64::new(0),
+        }
+    }
+
+    /// A fresh id for a request that brought none.
+    pub(crate) fn request_id(&self) -> String {
+        format!("{}-{:x}", self.request_prefix, self.requests.fetch_add(1, Ordering::Relaxed))
+    }
+}

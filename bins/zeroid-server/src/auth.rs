@@ -1,0 +1,204 @@
+//! Who makes an administrative call, and for which tenant.
+
+use hyper::header::{AUTHORIZATION, HOST, ORIGIN};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, StatusCode};
+use zeroid_core::BearerRefused;
+use zeroid_identity_model::{Owner, Tenant};
+use zeroid_token_core::Scope;
+
+use crate::app::App;
+use crate::http::{Edge, Request};
+use crate::router::Surface;
+
+/// Which management scope a route asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// `nhi:manage`.
+    Registry,
+    /// `nhi:manage` or `credentials:manage`.
+    Credentials,
+}
+
+/// A caller that may administer a tenant.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    /// The tenant, as the credential says; as the headers say for callers that may act in any.
+    pub(crate) tenant: Tenant,
+    /// Who creates what is created, unless the body says so.
+    creator: Option<Owner>,
+    /// The caller's label, for records of who did what.
+    label: String,
+}
+
+impl Admin {
+    /// Who creates something: the body, else what the credential or the header says.
+    pub(crate) fn creator(&self, body: Option<Owner>) -> Option<Owner> {
+        body.or_else(|| self.creator.clone())
+    }
+
+    /// Who did it, for the record; may be empty.
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+}
+
+/// Authenticate an administrative call (house rule E2).
+pub(crate) async fn admin(app: &App, request: &Request, need: Need) -> Result<Admin, Edge> {
+    let headers = tenant_header(&request.headers)?;
+    let user = user_header(request);
+    let Some(presented) = bearer(&request.headers)? else {
+        if !app.dev {
+            return Err(Edge::Challenge(
+                StatusCode::UNAUTHORIZED,
+                "",
+                "a bearer token is required".to_owned(),
+            ));
+        }
+        return any_tenant(headers, user);
+    };
+    if app.engine.is_operator_key(presented) {
+        return any_tenant(headers, user);
+    }
+    let caller = match app.engine.authenticate_bearer(presented).await? {
+        Ok(caller) => caller,
+        Err(refused @ (BearerRefused::InvalidToken | BearerRefused::SenderConstrained)) => {
+            return Err(Edge::Challenge(StatusCode::UNAUTHORIZED, "invalid_token", refused.to_string()));
+        }
+    };
+    let manages = |scope| caller.scopes.contains_text(scope);
+    let allowed = match need {
+        Need::Registry => manages(Scope::NHI_MANAGE),
+        Need::Credentials => manages(Scope::NHI_MANAGE) || manages(Scope::CREDENTIALS_MANAGE),
+    };
+    if !allowed {
+        let wanted = match need {
+            Need::Registry => "the scope nhi:manage is required",
+            Need::Credentials => "the scope nhi:manage or credentials:manage is required",
+        };
+        return Err(Edge::Challenge(StatusCode::FORBIDDEN, "insufficient_scope", wanted.to_owned()));
+    }
+    if headers.is_some_and(|named| named != caller.tenant && !named.is_default_name()) {
+        return Err(Edge::problem(
+            StatusCode::FORBIDDEN,
+            "the credential belongs to another tenant than the headers name",
+        ));
+    }
+    let creator: Option<Owner> = caller.created_by.parse().ok();
+    let label = creator.as_ref().map_or_else(|| caller.subject.to_string(), ToString::to_string);
+    Ok(Admin { tenant: caller.tenant, creator, label })
+}
+
+fn any_tenant(headers: Option<Tenant>, user: Option<Owner>) -> Result<Admin, Edge> {
+    let tenant = match headers {
+        Some(tenant) => tenant,
+        None => Tenant::new("default", "default")
+            .map_err(|error| Edge::problem(StatusCode::BAD_REQUEST, error))?,
+    };
+    let label = user.as_ref().map_or_else(String::new, ToString::to_string);
+    Ok(Admin { tenant, creator: user, label })
+}
+
+/// The bearer token of the request, if there is one (RFC 6750 §2.1).
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Edge> {
+    let mut given = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = given.next() else { return Ok(None) };
+    let malformed = || {
+        let why = "the Authorization header is not one bearer token".to_owned();
+        Edge::Challenge(StatusCode::UNAUTHORIZED, "invalid_request", why)
+    };
+    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(malformed)?;
+    let token = token.trim();
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' ');
+    if is_bearer && given.next().is_none() { Ok(Some(token)) } else { Err(malformed()) }
+}
+
+fn tenant_header(headers: &HeaderMap) -> Result<Option<Tenant>, Edge> {
+    let named = |name: &str| {
+        headers.get(name).map(|value| value.to_str().unwrap_or("\u{0}")).filter(|text| !text.is_empty())
+    };
+    match (named("x-account-id"), named("x-project-id")) {
+        (None, None) => Ok(None),
+        (Some(account), Some(project)) => Tenant::new(account, project).map(Some).map_err(|error| {
+            Edge::problem(StatusCode::BAD_REQUEST, format!("X-Account-ID or X-Project-ID {error}"))
+        }),
+        _ => Err(Edge::problem(StatusCode::BAD_REQUEST, "X-Account-ID and X-Project-ID go together")),
+    }
+}
+
+/// The caller's name, if it is one; names kept for the server itself are dropped.
+fn user_header(request: &Request) -> Option<Owner> {
+    request.header("x-user-id").parse().ok()
+}
+
+/// In `dev` the administrative surface is open to the machine's user, not to a web page in their browser.
+pub(crate) fn guard_dev(app: &App, parts: &Parts, surface: Surface) -> Result<(), Edge> {
+    if !app.dev {
+        return Ok(());
+    }
+    let authority = parts.uri.authority().map(ToString::to_string);
+    let host =
+        authority.or_else(|| parts.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned));
+    if !host.as_deref().is_some_and(|host| is_local(host) || is_public(app, host)) {
+        return Err(Edge::problem(StatusCode::MISDIRECTED_REQUEST, "this server is not known by that Host"));
+    }
+    if surface != Surface::Admin {
+        return Ok(());
+    }
+    let origin = parts.headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
+    let foreign = origin.is_some_and(|origin| {
+        let host = origin.split_once("://").map_or("", |(_, host)| host);
+        !(is_local(host) || is_public(app, host))
+    });
+    let cross_site = parts.headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site");
+    if foreign || cross_site {
+        return Err(Edge::problem(
+            StatusCode::FORBIDDEN,
+            "pages of other sites may not administer this server",
+        ));
+    }
+    Ok(())
+}
+
+/// A loopback literal or `localhost`, with or without a port.
+fn is_local(host: &str) -> bool {
+    let name = if host.starts_with('[') {
+        host.split_inclusive(']').next().unwrap_or_default()
+    } else {
+        host.split(':').next().unwrap_or_default()
+    };
+    let loopback_v4 = name.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+    name.eq_ignore_ascii_case("localhost") || name == "[::1]" || loopback_v4
+}
+
+fn is_public(app: &App, host: &str) -> bool {
+    let hosts = app.public_urls.iter().filter_map(|url| url.split_once("://"));
+    hosts
+        .map(|(_, rest)| rest.split('/').next().unwrap_or_default())
+        .any(|known| known.eq_ignore_ascii_case(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_hosts() {
+        for host in
+            ["localhost", "localhost:8899", "127.0.0.1:1", "127.9.9.9", "[::1]", "[::1]:80", "LOCALHOST"]
+        {
+            assert!(is_local(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "0.0.0.0",
+            "[::2]",
+            "10.0.0.1",
+        ] {
+            assert!(!is_local(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Running the server.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use zeroid_core::Engine;
+use zeroid_identity_model::Tenant;
+
+use super::{Outcome, folder, open};
+use crate::app::App;
+use crate::http::{Listening, Service, serve as serve_http};
+use crate::log;
+use crate::router::Router;
+use crate::settings::Settings;
+
+/// How often identities whose time ran out are marked, and used-up things forgotten.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// Run a future on a fresh runtime.
+pub(super) fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| error.to_string())?.block_on(work)
+}
+
+/// Everything in one folder, open on loopback.
+pub(super) async fn dev(settings: Settings) -> Outcome {
+    log::start(&settings.log_level, false)?;
+    let folder = folder::prepare(&settings)?;
+    let listening = bind(&settings).await?;
+    let base = format!("http://{}", listening.address);
+    let issuer = settings.issuer.clone().unwrap_or_else(|| base.clone());
+    let engine = open::engine(&settings, &folder, &issuer).await?;
+    println!(
+        "ZeroID {} in dev mode: whoever is on this machine may administer it",
+        env!("CARGO_PKG_VERSION")
+    );
+    println!("data:   {}", settings.data_dir.display());
+    println!("issuer: {issuer}");
+    if folder.is_new {
+        let tenant = Tenant::new("default", "default").map_err(|error| error.to_string())?;
+        let made = engine.bootstrap(&tenant).await.map_err(|error| error.to_string())?;
+        println!("management key of tenant {tenant} (shown once): {}", made.api_key.expose());
+    }
+    println!("try:    curl -s {base}/agents/register -H 'Content-Type: application/json' \\");
+    println!(
+        "          -d '{{\"name\":\"My agent\",\"external_id\":\"my-agent\",\"created_by\":\"me@example.com\"}}'"
+    );
+    println!("listening on {base}");
+    let mut public_urls = settings.public_urls.clone();
+    public_urls.push(issuer);
+    run(settings, engine, listening, true, public_urls).await
+}
+
+/// Production.
+pub(super) async fn serve(settings: Settings) -> Outcome {
+    log::start(&settings.log_level, true)?;
+    let folder = folder::existing(&settings)?;
+    let issuer = settings.issuer.clone().ok_or("issuer is required")?;
+    let engine = open::engine(&settings, &folder, &issuer).await?;
+    if !engine.has_operator_key() {
+        return Err(
+            "nobody could administer this server: run `zeroid-server init`, or set ZEROID_OPERATOR_KEY"
+                .to_owned(),
+        );
+    }
+    let listening = bind(&settings).await?;
+    println!("listening on http://{}", listening.address);
+    tracing::info!(address = %listening.address, issuer, version = env!("CARGO_PKG_VERSION"), "serving");
+    let public_urls =
+        if settings.public_urls.is_empty() { vec![issuer] } else { settings.public_urls.clone() };
+    run(settings, engine, listening, false, public_urls).await
+}
+
+async fn bind(settings: &Settings) -> Result<Listening, String> {
+    Listening::bind(settings.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))
+}
+
+async fn run(
+    settings: Settings,
+    engine: Arc<Engine>,
+    listening: Listening,
+    dev: bool,
+    public_urls: Vec<String>,
+) -> Outcome {
+    let router = Router::new(&settings.admin_prefix).map_err(|error| format!("admin_prefix: {error}"))?;
+    let sweeping = tokio::spawn(sweep(Arc::clone(&engine)));
+    let app = Arc::new(App::new(engine, dev, public_urls));
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let stop = async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping: requests under way may end");
+    };
+    serve_http(listening, Service::new(app, router), settings.max_connections, stop).await;
+    sweeping.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn sweep(engine: Arc<Engine>) {
+    let mut tick = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        tick.tick().await;
+        match engine.sweep().await {
+            Ok(swept) if swept.expired_identities > 0 => {
+                tracing::info!(expired = swept.expired_identities, "identities have expired");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the sweep did not run"),
+        }
+    }
+}

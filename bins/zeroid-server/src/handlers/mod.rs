@@ -1,0 +1,12 @@
+//! Handlers: bytes to wire, wire to domain, domain to wire.
+
+pub(crate) mod agents;
+pub(crate) mod api_keys;
+pub(crate) mod credentials;
+pub(crate) mod health;
+pub(crate) mod identities;
+pub(crate) mod metadata;
+pub(crate) mod policies;
+pub(crate) mod token;
+
+mod query;

@@ -1,0 +1,93 @@
+//! `/credential-policies/…`.
+
+use hyper::StatusCode;
+use serde_json::{Value, json};
+use zeroid_core::{NewPolicy, PolicyPatch};
+use zeroid_storage::PolicyRecord;
+use zeroid_wire::{policy_view, read_policy, read_policy_patch};
+
+use super::identities::id;
+use super::query::Query;
+use crate::app::App;
+use crate::auth::{Need, admin};
+use crate::http::{Edge, Reply, Request};
+
+/// Policies are few; clients read them without paging.
+const LIMIT: u32 = 500;
+
+/// `POST /credential-policies`.
+pub(crate) async fn create(app: &App, request: Request) -> Result<Reply, Edge> {
+    let caller = admin(app, &request, Need::Registry).await?;
+    let body = read_policy(&request.body)?;
+    let new = NewPolicy {
+        name: body.name,
+        description: body.description,
+        max_ttl_seconds: body.max_ttl_seconds,
+        allowed_grant_types: body.allowed_grant_types,
+        allowed_scopes: body.allowed_scopes,
+        delegable_scopes: body.delegable_scopes,
+        required_trust_level: body.required_trust_level,
+        required_attestation: body.required_attestation,
+        max_delegation_depth: body.max_delegation_depth,
+        may_act: body.may_act,
+        expires_at: body.expires_at,
+    };
+    let record = app.engine.create_policy(&caller.tenant, new).await?;
+    Ok(Reply::json(StatusCode::CREATED, &view(&record)))
+}
+
+/// `GET /credential-policies`.
+pub(crate) async fn list(app: &App, request: Request) -> Result<Reply, Edge> {
+    let caller = admin(app, &request, Need::Registry).await?;
+    let page = Query::of(&request)?.page(LIMIT, LIMIT)?;
+    let found = app.engine.policies(&caller.tenant, page).await?;
+    let policies: Vec<_> = found.items.iter().map(view).collect();
+    Ok(Reply::ok(&json!({
+        "credential_policies": policies, "total": found.total, "limit": page.limit, "offset": page.offset,
+    })))
+}
+
+/// `GET /credential-policies/{id}`.
+pub(crate) async fn get(app: &App, request: Request) -> Result<Reply, Edge> {
+    let caller = admin(app, &request, Need::Registry).await?;
+    Ok(Reply::ok(&view(&app.engine.policy(&caller.tenant, id(&request.id)?).await?)))
+}
+
+/// `PATCH /credential-policies/{id}`: holds from the next issuance.
+pub(crate) async fn update(app: &App, request: Request) -> Result<Reply, Edge> {
+    let caller = admin(app, &request, Need::Registry).await?;
+    let body = read_policy_patch(&request.body)?;
+    let patch = PolicyPatch {
+        name: body.name,
+        description: body.description,
+        max_ttl_seconds: body.max_ttl_seconds,
+        allowed_grant_types: body.allowed_grant_types,
+        allowed_scopes: body.allowed_scopes,
+        delegable_scopes: body.delegable_scopes,
+        required_trust_level: body.required_trust_level,
+        required_attestation: body.required_attestation,
+        max_delegation_depth: body.max_delegation_depth,
+        may_act: body.may_act,
+        is_active: body.is_active,
+        expires_at: body.expires_at,
+    };
+    Ok(Reply::ok(&view(&app.engine.patch_policy(&caller.tenant, id(&request.id)?, patch).await?)))
+}
+
+/// `DELETE /credential-policies/{id}`.
+pub(crate) async fn delete(app: &App, request: Request) -> Result<Reply, Edge> {
+    let caller = admin(app, &request, Need::Registry).await?;
+    app.engine.delete_policy(&caller.tenant, id(&request.id)?).await?;
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+fn view(record: &PolicyRecord) -> Value {
+    policy_view(
+        &record.tenant,
+        &record.policy,
+        &record.description,
+        record.is_default,
+        record.created_at,
+        record.updated_at,
+    )
+}

@@ -1,0 +1,60 @@
+//! Bodies, read within their bounds.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use hyper::header::CONTENT_TYPE;
+use hyper::{HeaderMap, StatusCode};
+
+use super::edge::Edge;
+use super::{MAX_BODY_BYTES, Media};
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Read the whole body, unless it is too large or too slow.
+pub(super) async fn read(mut body: Incoming) -> Result<Bytes, Edge> {
+    let too_large = || {
+        Edge::problem(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is larger than {MAX_BODY_BYTES} bytes"),
+        )
+    };
+    let most = u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX);
+    if body.size_hint().lower() > most {
+        return Err(too_large());
+    }
+    let reading = async {
+        let mut bytes = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame =
+                frame.map_err(|_| Edge::problem(StatusCode::BAD_REQUEST, "the body did not arrive whole"))?;
+            if let Ok(data) = frame.into_data() {
+                if bytes.len() + data.len() > MAX_BODY_BYTES {
+                    return Err(too_large());
+                }
+                bytes.extend_from_slice(&data);
+            }
+        }
+        Ok(bytes.freeze())
+    };
+    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
+        Ok(read) => read,
+        Err(_) => Err(Edge::problem(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive")),
+    }
+}
+
+/// What the body claims to be; parameters do not count, letter case neither.
+pub(super) fn media(headers: &HeaderMap) -> Media {
+    let Some(given) = headers.get(CONTENT_TYPE) else { return Media::None };
+    let essence = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        Media::Json
+    } else if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        Media::Form
+    } else {
+        Media::Other
+    }
+}

@@ -1,0 +1,162 @@
+//! Every way to say no, in the shape of the route: OAuth errors under `/oauth2`, problem documents elsewhere.
+
+use hyper::StatusCode;
+use hyper::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use zeroid_core::{AdminError, Fault, TokenError};
+use zeroid_identity_model::Status;
+use zeroid_storage::Conflict;
+use zeroid_token_core::OAuthCode;
+use zeroid_wire::{BodyError, Issue, OAuthError, Problem, WireError};
+
+use super::reply::Reply;
+
+/// Why a handler did not do what was asked.
+#[derive(Debug)]
+pub(crate) enum Edge {
+    /// An OAuth error.
+    OAuth(StatusCode, OAuthError),
+    /// A problem document.
+    Problem(StatusCode, String, Vec<Issue>),
+    /// No acceptable credential: the challenge says what is wanted (RFC 6750 §3).
+    Challenge(StatusCode, &'static str, String),
+    /// Our fault.
+    Fault(Fault),
+}
+
+impl Edge {
+    pub(crate) fn problem(status: StatusCode, detail: impl ToString) -> Self {
+        Self::Problem(status, detail.to_string(), Vec::new())
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::problem(StatusCode::NOT_FOUND, "not found")
+    }
+
+    /// A query parameter that is not acceptable.
+    pub(crate) fn query(name: &str, message: impl ToString) -> Self {
+        let issue = Issue::at(format!("query.{name}"), message);
+        Self::Problem(StatusCode::UNPROCESSABLE_ENTITY, "validation failed".to_owned(), vec![issue])
+    }
+
+    /// The answer, in the shape of the route; a fault is logged here, once.
+    pub(crate) fn into_reply(self, oauth: bool, request_id: &str) -> Reply {
+        match self {
+            Self::OAuth(status, error) => oauth_reply(status, &error),
+            Self::Problem(status, detail, issues) if !oauth => problem_reply(status, detail, issues),
+            Self::Problem(status, detail, _) => {
+                oauth_reply(status, &OAuthError { code: "invalid_request", description: detail })
+            }
+            Self::Challenge(status, error, description) => challenge(status, error, &description),
+            Self::Fault(fault) => {
+                tracing::error!(request_id, fault = %fault, "request failed through our fault");
+                let passing = fault.is_passing();
+                let status =
+                    if passing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
+                let detail = format!("the server could not complete the request; request id {request_id}");
+                let reply = if oauth {
+                    let code = if passing { "temporarily_unavailable" } else { "server_error" };
+                    oauth_reply(status, &OAuthError { code, description: detail })
+                } else {
+                    problem_reply(status, detail, Vec::new())
+                };
+                if passing { reply.with(RETRY_AFTER, "1") } else { reply }
+            }
+        }
+    }
+}
+
+fn oauth_reply(status: StatusCode, error: &OAuthError) -> Reply {
+    Reply::json(status, &error.body()).no_store()
+}
+
+fn problem_reply(status: StatusCode, detail: String, issues: Vec<Issue>) -> Reply {
+    let title = status.canonical_reason().unwrap_or("Error");
+    let problem = Problem { status: status.as_u16(), title, detail, issues };
+    Reply::typed(status, "application/problem+json", &zeroid_wire::problem(&problem))
+}
+
+/// RFC 6750 §3: without a token no error code; otherwise the code and why.
+fn challenge(status: StatusCode, error: &'static str, description: &str) -> Reply {
+    let value = match error {
+        "" => "Bearer realm=\"zeroid\"".to_owned(),
+        _ => format!("Bearer realm=\"zeroid\", error=\"{error}\", error_description=\"{description}\""),
+    };
+    problem_reply(status, description.to_owned(), Vec::new()).with(WWW_AUTHENTICATE, &value)
+}
+
+impl From<WireError> for Edge {
+    fn from(error: WireError) -> Self {
+        let status =
+            if error == WireError::Client { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+        Self::OAuth(status, error.oauth())
+    }
+}
+
+impl From<TokenError> for Edge {
+    fn from(error: TokenError) -> Self {
+        match (error.oauth_code(), error) {
+            (_, TokenError::Fault(fault)) => Self::Fault(fault),
+            (Some(OAuthCode::InvalidClient), error) => {
+                Self::OAuth(StatusCode::UNAUTHORIZED, OAuthError::new(OAuthCode::InvalidClient, error))
+            }
+            (code, error) => {
+                let code = code.unwrap_or(OAuthCode::InvalidRequest);
+                Self::OAuth(StatusCode::BAD_REQUEST, OAuthError::new(code, error))
+            }
+        }
+    }
+}
+
+impl From<Fault> for Edge {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<BodyError> for Edge {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Empty => Self::problem(StatusCode::BAD_REQUEST, "request body is required"),
+            BodyError::NotJson(why) => {
+                let issue = Issue::at("body", why);
+                Self::Problem(StatusCode::BAD_REQUEST, "validation failed".to_owned(), vec![issue])
+            }
+            BodyError::Schema(issues) => {
+                Self::Problem(StatusCode::UNPROCESSABLE_ENTITY, "validation failed".to_owned(), issues)
+            }
+            BodyError::Rule(issue) => Self::Problem(
+                StatusCode::BAD_REQUEST,
+                format!("{} {}", issue.location, issue.message),
+                vec![issue],
+            ),
+        }
+    }
+}
+
+impl From<AdminError> for Edge {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::NotFound => Self::not_found(),
+            AdminError::Invalid { field, message } => {
+                let issue = Issue::at(format!("body.{field}"), &message);
+                Self::Problem(StatusCode::BAD_REQUEST, format!("{field} {message}"), vec![issue])
+            }
+            AdminError::Conflict(conflict) => {
+                let mut issues = Vec::new();
+                let mut detail = conflict.to_string();
+                if let Conflict::ExternalId { id, status } = &conflict {
+                    let mut issue = Issue::at("body.external_id", "is taken");
+                    if *status == Status::Deactivated {
+                        detail = format!(
+                            "external_id belongs to the deactivated identity {id}; activate it instead"
+                        );
+                        issue.value = Some(id.to_string());
+                    }
+                    issues.push(issue);
+                }
+                Self::Problem(StatusCode::CONFLICT, detail, issues)
+            }
+            AdminError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! HTTP: connections, limits, requests in, replies out.
+
+mod body;
+mod edge;
+mod reply;
+mod serve;
+mod service;
+
+pub(crate) use edge::Edge;
+pub(crate) use reply::Reply;
+pub(crate) use serve::{Listening, serve};
+pub(crate) use service::Service;
+
+use bytes::Bytes;
+use hyper::HeaderMap;
+
+/// Longest path and query, in bytes.
+pub(crate) const MAX_URL_BYTES: usize = 8 * 1024;
+
+/// Largest body, in bytes: registrations with metadata fit, floods do not.
+pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// A request whose body was read within its bounds.
+pub(crate) struct Request {
+    pub(crate) headers: HeaderMap,
+    pub(crate) query: String,
+    pub(crate) body: Bytes,
+    pub(crate) media: Media,
+    /// The value in the path, of routes that have one.
+    pub(crate) id: String,
+}
+
+/// What kind of body came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Media {
+    None,
+    Json,
+    Form,
+    Other,
+}
+
+impl Request {
+    /// A header as text, empty when absent or not text.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,66 @@
+//! Replies.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
+use hyper::{HeaderMap, Response, StatusCode};
+use serde_json::Value;
+
+/// What goes back.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    /// Nothing but a status.
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self { status, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    /// A JSON body.
+    pub(crate) fn json(status: StatusCode, body: &Value) -> Self {
+        Self::typed(status, "application/json", body)
+    }
+
+    /// A JSON body of a special type.
+    pub(crate) fn typed(status: StatusCode, media: &'static str, body: &Value) -> Self {
+        let mut reply = Self::empty(status);
+        reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
+        reply.body = Bytes::from(body.to_string());
+        reply
+    }
+
+    /// 200 with a JSON body.
+    pub(crate) fn ok(body: &Value) -> Self {
+        Self::json(StatusCode::OK, body)
+    }
+
+    /// Not to be kept by anyone (RFC 6749 §5.1).
+    pub(crate) fn no_store(self) -> Self {
+        self.with(CACHE_CONTROL, "no-store")
+    }
+
+    /// Good for five minutes, and recognisable later.
+    pub(crate) fn cacheable(self, etag: &str) -> Self {
+        self.with(CACHE_CONTROL, "public, max-age=300").with(ETAG, etag)
+    }
+
+    /// One more header; a value that is no header value is left out.
+    pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// As hyper sends it.
+    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}

@@ -1,0 +1,171 @@
+//! From hyper's request to a handler and back.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
+    CONTENT_LENGTH, HeaderName, ORIGIN,
+};
+use hyper::{Method, Response, StatusCode};
+
+use super::edge::Edge;
+use super::reply::Reply;
+use super::{MAX_URL_BYTES, Media, Request, body};
+use crate::app::App;
+use crate::auth::guard_dev;
+use crate::router::{Router, Surface};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// The service of every connection.
+#[derive(Clone)]
+pub(crate) struct Service {
+    app: Arc<App>,
+    router: Arc<Router>,
+}
+
+impl Service {
+    pub(crate) fn new(app: Arc<App>, router: Router) -> Self {
+        Self { app, router: Arc::new(router) }
+    }
+
+    async fn answer(self, request: hyper::Request<Incoming>) -> Response<Full<Bytes>> {
+        let began = Instant::now();
+        let method = request.method().clone();
+        let request_id = adopted_id(&request).unwrap_or_else(|| self.app.request_id());
+        let found = self.router.find(request.uri().path());
+        let route = found.as_ref().map_or("(none)", |found| found.route.pattern);
+        let oauth = request.uri().path().starts_with("/oauth2/");
+        let app = Arc::clone(&self.app);
+        let id = request_id.clone();
+        // A task of its own: a panic becomes a 500, and a client that goes away does not stop half-way.
+        let work = tokio::spawn(async move { self.run(request, &id).await });
+        let mut reply = match work.await {
+            Ok(reply) => reply,
+            Err(_) => {
+                tracing::error!(request_id, "a handler panicked");
+                Edge::problem(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    format!("internal error; request id {request_id}"),
+                )
+                .into_reply(oauth, &request_id)
+            }
+        };
+        if method == Method::HEAD {
+            reply = without_body(reply);
+        }
+        reply = reply.with(REQUEST_ID, &request_id);
+        let (status, micros) = (reply.status.as_u16(), began.elapsed().as_micros());
+        if status < 400 {
+            tracing::debug!(request_id, %method, route, status, micros, "request");
+        } else {
+            tracing::info!(request_id, %method, route, status, micros, "request");
+        }
+        drop(app);
+        reply.into_response()
+    }
+
+    async fn run(&self, request: hyper::Request<Incoming>, request_id: &str) -> Reply {
+        let oauth = request.uri().path().starts_with("/oauth2/");
+        match self.dispatch(request, request_id).await {
+            Ok(reply) => reply,
+            Err(edge) => edge.into_reply(oauth, request_id),
+        }
+    }
+
+    async fn dispatch(&self, request: hyper::Request<Incoming>, request_id: &str) -> Result<Reply, Edge> {
+        let (parts, incoming) = request.into_parts();
+        let url = parts.uri.path_and_query().map_or(0, |text| text.as_str().len());
+        if url > MAX_URL_BYTES {
+            return Err(Edge::problem(
+                StatusCode::URI_TOO_LONG,
+                format!("the URL is longer than {MAX_URL_BYTES} bytes"),
+            ));
+        }
+        let found = self.router.find(parts.uri.path()).ok_or_else(Edge::not_found)?;
+        guard_dev(&self.app, &parts, found.route.surface)?;
+        let cors = found.route.surface == Surface::Open;
+        if parts.method == Method::OPTIONS && cors {
+            return Ok(preflight(&found.route.allow()));
+        }
+        let Some(handler) = found.route.handler(&parts.method) else {
+            let reply = Edge::problem(StatusCode::METHOD_NOT_ALLOWED, "this path does not take that method");
+            return Ok(reply
+                .into_reply(parts.uri.path().starts_with("/oauth2/"), request_id)
+                .with(ALLOW, &found.route.allow()));
+        };
+        let media = body::media(&parts.headers);
+        let bytes = body::read(incoming).await?;
+        check_media(media, &bytes, found.route.surface)?;
+        let cross_origin = parts.headers.contains_key(ORIGIN);
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        let request = Request { headers: parts.headers, query, body: bytes, media, id: found.id };
+        let oauth = parts.uri.path().starts_with("/oauth2/");
+        let reply = match handler(Arc::clone(&self.app), request).await {
+            Ok(reply) => reply,
+            Err(edge) => edge.into_reply(oauth, request_id),
+        };
+        Ok(if cors && cross_origin { reply.with(ACCESS_CONTROL_ALLOW_ORIGIN, "*") } else { reply })
+    }
+}
+
+impl hyper::service::Service<hyper::Request<Incoming>> for Service {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
+        let service = self.clone();
+        Box::pin(async move { Ok(service.answer(request).await) })
+    }
+}
+
+/// A body needs a type we take; without a body the type does not matter.
+fn check_media(media: Media, body: &Bytes, surface: Surface) -> Result<(), Edge> {
+    let taken = match media {
+        Media::Json => true,
+        Media::Form => surface == Surface::Open || surface == Surface::OAuth,
+        Media::None | Media::Other => body.is_empty(),
+    };
+    if taken || (media == Media::Form && body.is_empty()) {
+        return Ok(());
+    }
+    let wanted = match surface {
+        Surface::Open | Surface::OAuth => "application/json or application/x-www-form-urlencoded",
+        Surface::Admin | Surface::Plain => "application/json",
+    };
+    Err(Edge::problem(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        format!("the body's Content-Type must be {wanted}"),
+    ))
+}
+
+/// The caller's own request id, if it is one: up to 128 visible ASCII characters.
+fn adopted_id(request: &hyper::Request<Incoming>) -> Option<String> {
+    let given = request.headers().get(REQUEST_ID)?.to_str().ok()?;
+    let fits = (1..=MAX_REQUEST_ID_BYTES).contains(&given.len())
+        && given.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| given.to_owned())
+}
+
+fn without_body(reply: Reply) -> Reply {
+    let length = reply.body.len().to_string();
+    let mut reply = reply.with(CONTENT_LENGTH, &length);
+    reply.body = Bytes::new();
+    reply
+}
+
+fn preflight(methods: &str) -> Reply {
+    Reply::empty(StatusCode::NO_CONTENT)
+        .with(ACCESS_CONTROL_ALLOW_ORIGIN, "*")
+        .with(ACCESS_CONTROL_ALLOW_METHODS, methods)
+        .with(ACCESS_CONTROL_ALLOW_HEADERS, "content-type, x-request-id")
+}

@@ -1,0 +1,395 @@
+//! Settings: from a file, then the environment, then the command line. An unknown key refuses the start.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use zeroid_core::{DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS};
+use zeroid_identity_model::TrustDomain;
+use zeroid_jose::Secret;
+use zeroid_token_core::limits::MAX_TTL_SECONDS;
+use zeroid_token_core::{Profile, TokenTyp};
+
+/// Shortest operator key, in characters: one that is generated has 50.
+pub const MIN_OPERATOR_KEY_CHARS: usize = 32;
+
+/// Most connections at a time unless told otherwise.
+pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
+
+/// Every key of the file; the environment has them in upper case after `ZEROID_`.
+pub const KEYS: [&str; 20] = [
+    "admin_prefix",
+    "always_verify_signatures",
+    "data_dir",
+    "database_url",
+    "delegated_ttl_seconds",
+    "introspection",
+    "issuer",
+    "listen",
+    "log_level",
+    "master_key",
+    "master_key_file",
+    "max_connections",
+    "operator_key",
+    "port",
+    "public_urls",
+    "registration",
+    "token_profile",
+    "token_ttl_seconds",
+    "token_typ",
+    "wimse_domain",
+];
+
+const SECRET_KEYS: [&str; 2] = ["master_key", "operator_key"];
+
+/// What a deployment settles.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The issuer URL; in `dev` the address listened on when absent.
+    pub issuer: Option<String>,
+    /// The folder of the database and the master key.
+    pub data_dir: PathBuf,
+    /// The database file.
+    pub database: PathBuf,
+    /// The host of every SPIFFE ID.
+    pub trust_domain: TrustDomain,
+    /// Lifetime of root credentials in seconds.
+    pub token_ttl_seconds: u32,
+    /// Lifetime of delegated credentials in seconds.
+    pub delegated_ttl_seconds: u32,
+    /// How chains are told.
+    pub profile: Profile,
+    /// The kind of token issued.
+    pub token_typ: TokenTyp,
+    /// The log filter.
+    pub log_level: String,
+    /// An operator key from the environment.
+    pub operator_key: Option<Secret>,
+    /// The master key itself.
+    pub master_key: Option<Secret>,
+    /// The file with the master key.
+    pub master_key_file: Option<PathBuf>,
+    /// Where the administrative routes are served besides the root.
+    pub admin_prefix: String,
+    /// The addresses this server is reached under.
+    pub public_urls: Vec<String>,
+    /// Most connections at a time.
+    pub max_connections: usize,
+    /// Check signatures of our own tokens although the recorded digest would do.
+    pub always_verify_signatures: bool,
+}
+
+/// Why settings are refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SettingsError(String);
+
+/// The values by key, before they are understood.
+#[derive(Clone, Default)]
+pub struct Values(BTreeMap<String, String>);
+
+impl Values {
+    /// Read a file and the environment; the environment wins.
+    ///
+    /// # Errors
+    /// [`SettingsError`]: unreadable, not TOML, or an unknown key.
+    pub fn read(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, SettingsError> {
+        let mut values = Self::default();
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| SettingsError(format!("{}: {error}", path.display())))?;
+            values
+                .add_file(&text)
+                .map_err(|error| SettingsError(format!("{}: {}", path.display(), error.0)))?;
+        }
+        for (name, value) in environment {
+            let Some(key) = name.strip_prefix("ZEROID_").map(str::to_ascii_lowercase) else { continue };
+            if !KEYS.contains(&key.as_str()) {
+                // Test set-ups have variables of their own; a misspelt setting must not pass unnoticed.
+                if key.starts_with("test_") {
+                    continue;
+                }
+                return Err(SettingsError(format!("{name} is not a setting; known are {}", names())));
+            }
+            values.0.insert(key, value);
+        }
+        Ok(values)
+    }
+
+    fn add_file(&mut self, text: &str) -> Result<(), SettingsError> {
+        let table: toml::Table =
+            text.parse().map_err(|error: toml::de::Error| SettingsError(error.message().to_owned()))?;
+        for (key, value) in table {
+            if !KEYS.contains(&key.as_str()) {
+                return Err(SettingsError(format!(
+                    "`{key}` is not a setting; known are {}",
+                    KEYS.join(", ")
+                )));
+            }
+            let text = match value {
+                toml::Value::String(text) => text,
+                toml::Value::Integer(number) => number.to_string(),
+                toml::Value::Boolean(flag) => flag.to_string(),
+                toml::Value::Array(items) => {
+                    let texts: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
+                    texts.ok_or_else(|| SettingsError(format!("`{key}` must be a list of texts")))?.join(",")
+                }
+                _ => return Err(SettingsError(format!("`{key}` must be text, a number or a list of texts"))),
+            };
+            self.0.insert(key, text);
+        }
+        Ok(())
+    }
+
+    /// Set a value from the command line, if it was given.
+    pub fn set(&mut self, key: &str, value: Option<String>) {
+        if let Some(value) = value {
+            self.0.insert(key.to_owned(), value);
+        }
+    }
+
+    fn take(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    fn parsed<T: std::str::FromStr<Err: ToString>>(&self, key: &str) -> Result<Option<T>, SettingsError> {
+        let parse = |text: &str| {
+            text.parse().map_err(|error: T::Err| SettingsError(format!("{key}: {}", error.to_string())))
+        };
+        self.take(key).map(parse).transpose()
+    }
+
+    fn seconds(&self, key: &str, default: u32) -> Result<u32, SettingsError> {
+        let seconds = self.parsed(key)?.unwrap_or(default);
+        if (1..=MAX_TTL_SECONDS).contains(&seconds) {
+            Ok(seconds)
+        } else {
+            Err(SettingsError(format!("{key} must be 1 to {MAX_TTL_SECONDS}")))
+        }
+    }
+}
+
+impl Settings {
+    /// Understand the values.
+    ///
+    /// # Errors
+    /// [`SettingsError`] names the key and what is wrong with it.
+    pub fn of(values: &Values, dev: bool) -> Result<Self, SettingsError> {
+        let refuse = |why: String| Err(SettingsError(why));
+        let port: Option<u16> = values.parsed("port")?;
+        let listen: SocketAddr = values.parsed("listen")?.unwrap_or(([127, 0, 0, 1], 8899).into());
+        let listen = port.filter(|_| values.take("listen").is_none()).map_or(listen, |port| {
+            // Inside a container the port is published; on a laptop only loopback is.
+            let host = if dev { [127, 0, 0, 1] } else { [0, 0, 0, 0] };
+            (host, port).into()
+        });
+        let data_dir = PathBuf::from(values.take("data_dir").unwrap_or("./zeroid-data"));
+        let database = match values.take("database_url") {
+            None => data_dir.join("zeroid.db"),
+            Some(url) => match url.strip_prefix("sqlite://") {
+                Some(path) if !path.is_empty() => PathBuf::from(path),
+                _ => {
+                    return refuse(
+                        "database_url must be sqlite://PATH; this release has no other database".to_owned(),
+                    );
+                }
+            },
+        };
+        let issuer = values.take("issuer").map(str::to_owned);
+        if let Some(issuer) = &issuer {
+            check_issuer(issuer, dev)?;
+        } else if !dev {
+            return refuse("issuer is required: the URL under which clients reach this server".to_owned());
+        }
+        let trust_domain: Option<TrustDomain> = values.parsed("wimse_domain")?;
+        let trust_domain = match trust_domain {
+            Some(domain) => domain,
+            None if dev => "zeroid.local".parse().map_err(|_| SettingsError("wimse_domain".to_owned()))?,
+            None => {
+                return refuse("wimse_domain is required: the trust domain of every SPIFFE ID".to_owned());
+            }
+        };
+        only(values, "introspection", "possession", "this release answers whoever presents a token")?;
+        only(values, "registration", "closed", "this release registers no OAuth clients")?;
+        let operator_key = values.take("operator_key");
+        if operator_key.is_some_and(|key| key.chars().count() < MIN_OPERATOR_KEY_CHARS) {
+            return refuse(format!("operator_key must have at least {MIN_OPERATOR_KEY_CHARS} characters"));
+        }
+        let max_connections = values.parsed("max_connections")?.unwrap_or(DEFAULT_MAX_CONNECTIONS);
+        if max_connections == 0 {
+            return refuse("max_connections must be at least 1".to_owned());
+        }
+        let profile = match values.take("token_profile") {
+            None | Some("zeroid") => Profile::Zeroid,
+            Some("rfc8693") => Profile::Rfc8693,
+            Some(_) => return refuse("token_profile must be zeroid or rfc8693".to_owned()),
+        };
+        let token_typ = match values.take("token_typ") {
+            None | Some("at+jwt") => TokenTyp::AccessToken,
+            Some("JWT") => TokenTyp::JwtSvid,
+            Some(_) => return refuse("token_typ must be at+jwt or JWT".to_owned()),
+        };
+        let public_urls = values.take("public_urls").unwrap_or_default();
+        Ok(Self {
+            listen,
+            issuer,
+            data_dir,
+            database,
+            trust_domain,
+            token_ttl_seconds: values.seconds("token_ttl_seconds", DEFAULT_TTL_SECONDS)?,
+            delegated_ttl_seconds: values.seconds("delegated_ttl_seconds", DELEGATED_TTL_SECONDS)?,
+            profile,
+            token_typ,
+            log_level: values.take("log_level").unwrap_or("info").to_owned(),
+            operator_key: operator_key.map(Secret::new),
+            master_key: values.take("master_key").map(Secret::new),
+            master_key_file: values.take("master_key_file").map(PathBuf::from),
+            admin_prefix: admin_prefix(values.0.get("admin_prefix").map(|prefix| prefix.trim()))?,
+            public_urls: public_urls
+                .split(',')
+                .map(str::trim)
+                .filter(|url| !url.is_empty())
+                .map(trimmed)
+                .collect(),
+            max_connections,
+            always_verify_signatures: values.parsed("always_verify_signatures")?.unwrap_or(false),
+        })
+    }
+
+    /// The settings as `check-config` shows them: no secret among them.
+    pub fn shown(&self) -> String {
+        let mut text = String::new();
+        let mut line = |key: &str, value: &str| {
+            let _ = writeln!(text, "{key} = {value}");
+        };
+        line("listen", &self.listen.to_string());
+        line("issuer", self.issuer.as_deref().unwrap_or("(the address listened on)"));
+        line("data_dir", &self.data_dir.display().to_string());
+        line("database_url", &format!("sqlite://{}", self.database.display()));
+        line("wimse_domain", self.trust_domain.as_str());
+        line("token_ttl_seconds", &self.token_ttl_seconds.to_string());
+        line("delegated_ttl_seconds", &self.delegated_ttl_seconds.to_string());
+        line("token_profile", self.profile.as_str());
+        line("token_typ", self.token_typ.as_str());
+        line("always_verify_signatures", &self.always_verify_signatures.to_string());
+        line("admin_prefix", &self.admin_prefix);
+        line("public_urls", &self.public_urls.join(","));
+        line("max_connections", &self.max_connections.to_string());
+        line("log_level", &self.log_level);
+        for (key, is_set) in SECRET_KEYS.iter().zip([self.master_key.is_some(), self.operator_key.is_some()])
+        {
+            line(key, if is_set { "(set)" } else { "(not set)" });
+        }
+        if let Some(path) = &self.master_key_file {
+            line("master_key_file", &path.display().to_string());
+        }
+        text
+    }
+}
+
+/// The issuer is compared byte for byte by everyone, so only its plain form is taken (RFC 8414 §2).
+fn check_issuer(issuer: &str, dev: bool) -> Result<(), SettingsError> {
+    let refuse = |why: &str| Err(SettingsError(format!("issuer {why}")));
+    let (scheme, rest) = issuer.split_once("://").unwrap_or_default();
+    let host = rest.split('/').next().unwrap_or_default();
+    let plain = issuer.bytes().all(|byte| byte.is_ascii_graphic()) && !issuer.contains(['?', '#', '@']);
+    if host.is_empty() || !plain || issuer.ends_with('/') {
+        return refuse(
+            "must be a URL such as https://id.example, without query, fragment, user and final slash",
+        );
+    }
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let local = matches!(name, "localhost" | "[::1]") || name.starts_with("127.");
+    match scheme {
+        "https" => Ok(()),
+        "http" if dev || local => Ok(()),
+        _ => refuse("must be https, except on a loopback address"),
+    }
+}
+
+fn only(values: &Values, key: &str, taken: &str, why: &str) -> Result<(), SettingsError> {
+    match values.take(key) {
+        Some(given) if given != taken => Err(SettingsError(format!("{key} must be {taken}: {why}"))),
+        _ => Ok(()),
+    }
+}
+
+fn admin_prefix(given: Option<&str>) -> Result<String, SettingsError> {
+    let prefix = given.unwrap_or("/api/v1").trim_end_matches('/');
+    let plain =
+        prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.'));
+    if prefix.is_empty() || (prefix.starts_with('/') && plain && !prefix.contains("//")) {
+        Ok(prefix.to_owned())
+    } else {
+        Err(SettingsError("admin_prefix must be empty or a path such as /api/v1".to_owned()))
+    }
+}
+
+fn trimmed(url: &str) -> String {
+    url.trim_end_matches('/').to_owned()
+}
+
+fn names() -> String {
+    KEYS.map(|key| format!("ZEROID_{}", key.to_ascii_uppercase())).join(", ")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn of(file: &str, dev: bool) -> Result<Settings, SettingsError> {
+        let mut values = Values::default();
+        values.add_file(file)?;
+        Settings::of(&values, dev)
+    }
+
+    fn refused(file: &str, why: &str) {
+        let error = of(file, false).unwrap_err();
+        assert!(error.0.contains(why), "{file}: {}", error.0);
+    }
+
+    const GOOD: &str = "issuer = 'https://id.example'\nwimse_domain = 'id.example'\n";
+
+    #[test]
+    fn unsafe_and_unknown_settings_are_refused_with_the_reason() {
+        assert!(of(GOOD, false).is_ok());
+        assert!(of("", true).is_ok());
+        refused("", "issuer is required");
+        refused("issuer = 'https://id.example'", "wimse_domain is required");
+        refused("isuer = 'x'", "`isuer` is not a setting");
+        refused("issuer = 'http://id.example'\nwimse_domain='a'", "must be https");
+        refused("issuer = 'https://id.example/'\nwimse_domain='a'", "final slash");
+        refused(&format!("{GOOD}operator_key = 'short'"), "at least 32");
+        refused(&format!("{GOOD}introspection = 'required'"), "introspection must be possession");
+        refused(&format!("{GOOD}registration = 'open'"), "registration must be closed");
+        refused(&format!("{GOOD}database_url = 'postgres://x'"), "sqlite://PATH");
+        refused(&format!("{GOOD}token_ttl_seconds = 0"), "token_ttl_seconds must be");
+        refused(&format!("{GOOD}token_profile = 'x'"), "token_profile");
+        refused(&format!("{GOOD}admin_prefix = 'x y'"), "admin_prefix");
+    }
+
+    #[test]
+    fn the_environment_wins_and_misspellings_are_refused() {
+        let env = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        let values = Values::read(None, env("ZEROID_PORT", "9000")).unwrap();
+        assert_eq!(Settings::of(&values, true).unwrap().listen.to_string(), "127.0.0.1:9000");
+        assert!(Values::read(None, env("ZEROID_PROT", "9000")).is_err());
+        assert!(Values::read(None, env("HOME", "x")).is_ok());
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        let settings =
+            of(&format!("{GOOD}operator_key = '{secret}'\nmaster_key = '{secret}'"), false).unwrap();
+        assert!(!settings.shown().contains(secret));
+        assert!(!format!("{settings:?}").contains(secret));
+    }
+}

@@ -1,0 +1,49 @@
+//! `cargo xtask test`: every test there is.
+
+use crate::outcome::{Failure, Outcome};
+use crate::process::{self, cargo};
+use crate::python;
+use crate::workspace::Workspace;
+
+/// Features that no build of the whole workspace turns on for the tests of their own crate.
+const FEATURES: &[(&str, &str)] = &[("zeroid-token-core", "proptest"), ("zeroid-jose", "josekit")];
+
+/// Run the tests of the workspace, then those of features that are off by default. `args` go to each
+/// `cargo test`.
+///
+/// # Errors
+/// The exit code of the first run that fails; in CI also when the Python SDK cannot be had.
+pub(crate) fn run(args: &[String]) -> Outcome {
+    let workspace = Workspace::read()?;
+    let python = match python::with_sdk(&workspace.target) {
+        Ok(python) => Some(python),
+        Err(why) if std::env::var_os("CI").is_some() => {
+            return Err(Failure::new(format!("no tests with the Python SDK, which CI may not skip: {why}")));
+        }
+        Err(why) => {
+            println!("SKIPPED: the tests with the Python SDK, because {why}");
+            None
+        }
+    };
+    let mut runs = vec![vec!["test", "--workspace"]];
+    for (package, feature) in FEATURES {
+        let member = workspace.members.iter().find(|member| member.name == *package);
+        if member.is_some_and(|member| member.features.iter().any(|name| name == feature)) {
+            runs.push(vec!["test", "--package", package, "--features", feature]);
+        }
+    }
+    for words in &runs {
+        println!("cargo {}", words.join(" "));
+        let mut command = cargo(words);
+        command.args(args).current_dir(&workspace.root);
+        match &python {
+            Some(python) => command.env(python::VARIABLE, python),
+            None => command.env_remove(python::VARIABLE),
+        };
+        process::run(&mut command)?;
+    }
+    if python.is_none() {
+        println!("the tests with the Python SDK were skipped; see above");
+    }
+    Ok(())
+}
