@@ -1,0 +1,18 @@
+//! The unmodified Python SDK against the real binary.
+
+use zeroid_tests::{Server, run_python};
+
+#[test]
+fn mission_scenario_1_autonomous_security_response() {
+    run_python(&Server::start(), "scenario_1.py");
+}
+
+#[test]
+fn mission_scenario_2_developer_authorizes_a_coding_agent() {
+    run_python(&Server::start(), "scenario_2.py");
+}
+
+#[test]
+fn the_sdk_lives_its_whole_life_cycle() {
+    run_python(&Server::start(), "life_cycle.py");
+}
