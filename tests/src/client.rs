@@ -98,8 +98,15 @@ impl Client {
     }
 
     /// Send any request.
-    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Answer {
-        self.try_send(method, path, headers, body.into()).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    pub fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
+        self.try_send(method, path, headers, body.into())
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
     /// GET.
@@ -114,7 +121,8 @@ impl Client {
 
     /// POST a JSON body; absent when the connection failed before an answer.
     pub fn try_post(&self, path: &str, body: &Value) -> Option<Answer> {
-        self.try_send("POST", path, &[("content-type", "application/json")], body.to_string().into_bytes()).ok()
+        self.try_send("POST", path, &[("content-type", "application/json")], body.to_string().into_bytes())
+            .ok()
     }
 
     /// POST a form body, already encoded.

@@ -63,7 +63,8 @@ pub fn issue(client: &Client, api_key: &str, scope: &str) -> Answer {
 
 /// Delegate to the holder of an API key.
 pub fn delegate(client: &Client, subject_token: &str, api_key: &str, scope: &str) -> Answer {
-    let body = json!({"grant_type": EXCHANGE, "subject_token": subject_token, "api_key": api_key, "scope": scope});
+    let body =
+        json!({"grant_type": EXCHANGE, "subject_token": subject_token, "api_key": api_key, "scope": scope});
     client.post("/oauth2/token", &body)
 }
 

@@ -27,7 +27,17 @@ pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let built = Command::new(cargo).args(["build", "--quiet", "-p", "zeroid-server"]).status();
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "-p", "zeroid-server"]);
+        // Build scripts watch what cargo sets for a test; without it nothing is built twice.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            let of_this_test = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_NAME", "CARGO_BIN_NAME", "CARGO_PRIMARY_PACKAGE"];
+            if of_this_test.iter().any(|prefix| name.starts_with(prefix)) {
+                build.env_remove(name);
+            }
+        }
+        let built = build.status();
         assert!(built.expect("cargo runs").success(), "the server builds");
         // target/debug/deps/<this test> -> target/debug/zeroid-server
         let test = std::env::current_exe().expect("a test has a path");
@@ -54,7 +64,8 @@ impl Server {
             command.env_remove(name);
         }
         command.envs(settings.iter().copied());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server starts");
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server starts");
         let log = Arc::new(Mutex::new(String::new()));
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let stderr = child.stderr.take().expect("piped");
@@ -76,7 +87,8 @@ impl Server {
         let server = Self { child, data, base, management_key, log, readers };
         let client = server.client();
         for _ in 0..200 {
-            let ready = client.try_send("GET", "/ready", &[], Vec::new()).is_ok_and(|answer| answer.status == 200);
+            let ready =
+                client.try_send("GET", "/ready", &[], Vec::new()).is_ok_and(|answer| answer.status == 200);
             if ready {
                 break;
             }

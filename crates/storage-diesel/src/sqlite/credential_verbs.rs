@@ -22,9 +22,7 @@ impl SqliteStore {
         if let Some(order) = self.shared.try_draw() {
             return Ok(order);
         }
-        // Any commit reserves the next block when numbers are low.
-        self.writer.write(false, |_| Ok(())).await?;
-        self.shared.try_draw().ok_or(StoreError::Busy)
+        self.writer.write(false, |writing| Ok(writing.draw())).await
     }
 
     /// The reader that remembers a credential, if one does.

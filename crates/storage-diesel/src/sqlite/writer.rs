@@ -9,7 +9,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use zeroid_identity_model::{ApiKeyId, Tenant, Timestamp};
 use zeroid_storage::{Epoch, StoreError};
-use zeroid_token_core::{CutOff, CutOffKey, KeyId, Reason};
+use zeroid_token_core::{CutOff, CutOffKey, KeyId, Order, Reason};
 
 use super::job::{Job, Ran, Verb};
 use super::shared::Shared;
@@ -44,6 +44,11 @@ impl Writing<'_> {
     /// Whether facts read at that epoch cannot have changed since.
     pub(super) const fn is_current(&self, epoch: Epoch) -> bool {
         !self.batch.changed && self.batch.epoch.0 == epoch.0
+    }
+
+    /// The next number of the sequence, after every number drawn so far; it is reserved by the commit.
+    pub(super) fn draw(&self) -> Order {
+        self.shared.draw_in_transaction()
     }
 
     /// The number of a tenant, given at its first use.
@@ -82,7 +87,7 @@ impl Writing<'_> {
         reason: &Reason,
         now: Timestamp,
     ) -> Result<CutOff, StoreError> {
-        let order = self.shared.draw_in_transaction();
+        let order = self.draw();
         queries::cut_offs::insert(self.conn, of, key, order, reason, now)
     }
 

@@ -1,0 +1,10 @@
+//! The SQLite store: what it promises beyond the suite every store runs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods, reason = "tests wait, and start themselves again")]
+
+mod support;
+
+mod durability;
+mod facts;
+mod schema;
+mod trouble;

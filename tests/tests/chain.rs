@@ -1,0 +1,119 @@
+//! The whole chain over plain HTTP, without any SDK.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use serde_json::{Value, json};
+use zeroid_tests::{EXCHANGE, Server, delegate, introspect, is_active, issue, policy, register, revoke};
+
+fn deep(name: &str) -> Value {
+    json!({"name": name, "allowed_grant_types": ["api_key", "token_exchange"], "max_delegation_depth": 16})
+}
+
+#[test]
+fn register_issue_delegate_introspect_revoke() {
+    let server = Server::start();
+    let client = server.client();
+    let (boss, aide) = (register(&client, "boss", json!({})), register(&client, "aide", json!({})));
+    let form = format!("grant_type=api_key&api_key={}&scope=read+write", boss.api_key);
+    let root = client.form("/oauth2/token", &form);
+    assert_eq!(root.header("cache-control"), "no-store");
+    assert!(!root.header("x-request-id").is_empty());
+    let root = root.token();
+    let form = format!("grant_type={EXCHANGE}&subject_token={root}&api_key={}&scope=read+more", aide.api_key);
+    let answer = client.form("/oauth2/token", &form);
+    assert_eq!(answer.text("/issued_token_type"), "urn:ietf:params:oauth:token-type:access_token");
+    assert_eq!(answer.text("/scope"), "read");
+    let leaf = answer.token();
+
+    let seen = client.form("/oauth2/token/introspect", &format!("token={leaf}"));
+    assert_eq!(seen.text("/sub"), aide.uri);
+    assert_eq!(seen.text("/act/sub"), boss.uri);
+    assert_eq!(seen.text("/principal_sub"), boss.uri);
+    assert_eq!(seen.json["delegation_depth"], 1);
+    assert_eq!(seen.text("/owner"), "dev@company.com");
+
+    let jti = seen.text("/jti");
+    let told = client.get(&format!("/api/v1/delegations/by-jti/{jti}"));
+    assert_eq!(told.json["edges"].as_array().unwrap().len(), 2);
+    assert_eq!(told.text("/edges/1/from"), boss.id);
+    assert_eq!(told.json["edges"][1]["attenuated"], json!(["write"]));
+
+    let answer = client.form("/oauth2/token/revoke", &format!("token={root}"));
+    assert_eq!((answer.status, answer.json), (200, json!({"revoked": true})));
+    assert!(!is_active(&client, &root) && !is_active(&client, &leaf));
+    let told = client.get(&format!("/credentials/{jti}"));
+    assert_eq!(told.json["is_revoked"], true, "{told:?}");
+    assert_eq!(told.text("/revoke_reason"), "oauth2_revocation");
+}
+
+#[test]
+fn revoking_link_i_of_a_16_hop_chain_kills_i_to_16_and_none_before() {
+    let server = Server::start();
+    let client = server.client();
+    let policy = policy(&client, &deep("deep"));
+    let agents: Vec<_> = (0..=17)
+        .map(|n| register(&client, &format!("a{n}"), json!({"credential_policy_id": policy})))
+        .collect();
+    for cut in 0..=16_usize {
+        let mut chain = vec![issue(&client, &agents[0].api_key, "x").token()];
+        for agent in &agents[1..=16] {
+            chain.push(delegate(&client, chain.last().unwrap(), &agent.api_key, "x").token());
+        }
+        let refused = delegate(&client, &chain[16], &agents[17].api_key, "x");
+        assert_eq!((refused.status, refused.text("/error").as_str()), (400, "invalid_scope"));
+        assert!(refused.text("/error_description").contains("17"), "{refused:?}");
+        revoke(&client, &chain[cut]);
+        for (at, token) in chain.iter().enumerate() {
+            assert_eq!(is_active(&client, token), at < cut, "link {at} after revoking {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_thousand_rounds_of_exchange_racing_revoke_leave_nothing_alive() {
+    let server = Server::start();
+    let client = server.client();
+    let (boss, aide) = (register(&client, "boss", json!({})), register(&client, "aide", json!({})));
+    let workers: Vec<_> = (0..4)
+        .map(|_| {
+            let (client, boss_key, aide_key) = (server.client(), boss.api_key.clone(), aide.api_key.clone());
+            std::thread::spawn(move || {
+                let mut issued = 0;
+                for _ in 0..250 {
+                    let root = issue(&client, &boss_key, "x").token();
+                    let racer = {
+                        let (client, root, key) = (client.clone(), root.clone(), aide_key.clone());
+                        std::thread::spawn(move || delegate(&client, &root, &key, "x"))
+                    };
+                    revoke(&client, &root);
+                    let child = racer.join().unwrap();
+                    if child.status == 200 {
+                        issued += 1;
+                        assert!(!is_active(&client, &child.token()), "a live token under a revoked root");
+                    } else {
+                        assert_eq!(child.text("/error"), "invalid_grant");
+                    }
+                }
+                issued
+            })
+        })
+        .collect();
+    let issued: u32 = workers.into_iter().map(|worker| worker.join().unwrap()).sum();
+    assert!(issued > 0, "no exchange ever won, so nothing was raced");
+}
+
+#[test]
+fn what_a_credential_says_is_told_the_same_everywhere() {
+    let server = Server::start();
+    let client = server.client();
+    let (boss, aide) = (register(&client, "boss", json!({})), register(&client, "aide", json!({})));
+    let root = issue(&client, &boss.api_key, "read write").token();
+    let leaf = delegate(&client, &root, &aide.api_key, "read");
+    let told = introspect(&client, &leaf.token()).json;
+    let row = client.get(&format!("/credentials/{}", leaf.text("/jti"))).json;
+    assert_eq!(told["jti"], row["jti"]);
+    assert_eq!(told["scopes"], row["scopes"]);
+    assert_eq!(told["mission_id"], row["mission_id"]);
+    assert_eq!(told["delegation_depth"], row["delegation_depth"]);
+    assert_eq!(told["act"]["sub"], row["delegated_by_wimse_uri"]);
+    assert_eq!(told["sub"], row["subject"]);
+}
