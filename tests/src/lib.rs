@@ -16,7 +16,7 @@ mod python;
 mod server;
 
 pub use client::{Answer, Client};
-pub use python::run_python;
+pub use python::{run_python, run_python_text};
 pub use server::{Server, binary};
 
 use serde_json::{Value, json};

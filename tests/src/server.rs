@@ -32,7 +32,13 @@ pub fn binary() -> &'static Path {
         // Build scripts watch what cargo sets for a test; without it nothing is built twice.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            let of_this_test = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_NAME", "CARGO_BIN_NAME", "CARGO_PRIMARY_PACKAGE"];
+            let of_this_test = [
+                "CARGO_PKG_",
+                "CARGO_MANIFEST_",
+                "CARGO_CRATE_NAME",
+                "CARGO_BIN_NAME",
+                "CARGO_PRIMARY_PACKAGE",
+            ];
             if of_this_test.iter().any(|prefix| name.starts_with(prefix)) {
                 build.env_remove(name);
             }

@@ -8,6 +8,7 @@
     reason = "developer commands read the clock and the environment, and speak to a terminal"
 )]
 
+mod bench;
 mod check;
 mod outcome;
 mod process;
@@ -28,6 +29,11 @@ struct Command {
 }
 
 const COMMANDS: &[Command] = &[
+    Command {
+        name: "bench",
+        about: "the server under load beside the raw limits; --quick for a short run",
+        run: bench::run,
+    },
     Command { name: "check", about: "all that CI checks, in its order", run: check::run },
     Command {
         name: "test",

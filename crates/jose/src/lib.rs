@@ -16,6 +16,9 @@ mod jws;
 mod key_ring;
 mod key_set_age;
 
+#[cfg(feature = "josekit")]
+pub mod interop;
+
 #[cfg(feature = "dangerous-testing")]
 pub use random::DangerousSeededRandom;
 

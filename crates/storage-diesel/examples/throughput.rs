@@ -1,6 +1,6 @@
 //! How many credentials a second one file takes, each durable before it is answered, and what a read costs.
 //!
-//! `cargo run --release -p zeroid-storage-diesel --example throughput -- [seconds] [tasks] [folder]`
+//! `cargo run --release -p zeroid-storage-diesel --example throughput -- [seconds] [tasks] [folder] [only]`
 #![allow(clippy::disallowed_methods, reason = "it measures time")]
 #![allow(clippy::print_stdout, reason = "it reports")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "an example may stop")]
@@ -83,6 +83,9 @@ async fn measure<F>(run: &Arc<Run>, name: &str, verb: fn(Arc<Run>, usize) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    if std::env::args().nth(4).is_some_and(|only| !name.starts_with(&only)) {
+        return;
+    }
     static DONE: AtomicU64 = AtomicU64::new(0);
     DONE.store(0, Ordering::SeqCst);
     let (started, cpu) = (Instant::now(), cpu_seconds());

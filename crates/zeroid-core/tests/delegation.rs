@@ -10,6 +10,8 @@ use zeroid_identity_model::{Status, TrustLevel};
 use zeroid_jose::SigningKey;
 use zeroid_token_core::{GrantType, OAuthCode, Reason, Refusal};
 
+type Edit = fn(&mut serde_json::Value, i64);
+
 fn deep_policy(name: &str) -> NewPolicy {
     NewPolicy {
         name: name.to_owned(),
@@ -134,7 +136,7 @@ async fn a_bad_assertion_proves_nobody() {
     let root = world.root(&boss, "x").await.unwrap();
     let now = world.engine.now();
     let at = now.unix_seconds();
-    let edits: [(&str, fn(&mut serde_json::Value, i64)); 9] = [
+    let edits: [(&str, Edit); 9] = [
         ("`exp` has passed", |claims, at| claims["exp"] = json!(at)),
         ("more than 300 s", |claims, at| claims["exp"] = json!(at + 301)),
         ("`exp` is missing", |claims, _| drop(claims.as_object_mut().unwrap().remove("exp"))),

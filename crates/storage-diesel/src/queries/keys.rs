@@ -1,8 +1,9 @@
 //! API keys.
 
-use diesel::dsl::case_when;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_types::{BigInt, Binary};
 use zeroid_identity_model::{ApiKeyId, IdentityId, PolicyId, Timestamp};
 use zeroid_storage::{
     ApiKeyFilter, ApiKeyRecord, ApiKeyStateFilter, Listed, Page, Revoked, SecretHash, StoreError,
@@ -134,20 +135,34 @@ pub(crate) fn revoke(
 
 /// Count that a key was used.
 pub(crate) fn count_use(conn: &mut Conn, id: ApiKeyId, uses: u64, last: Timestamp) -> Result<(), StoreError> {
-    diesel::update(api_keys::table.filter(api_keys::id.eq(id.as_bytes().as_slice())))
-        .set((
-            api_keys::usage_count.eq(api_keys::usage_count + signed(uses)),
-            // Batches may come in another order than their moments.
-            api_keys::last_used_at.eq(case_when(
-                api_keys::last_used_at.ge(last.as_micros()),
-                api_keys::last_used_at,
-            )
-            .otherwise(last.as_micros())),
-        ))
-        .execute(conn)
-        .map_err(unavailable)?;
-    Ok(())
+    let (uses, last) = (signed(uses), last.as_micros());
+    CountUse { id: *id.as_bytes(), uses, last }.execute(conn).map(drop).map_err(unavailable)
 }
+
+/// Written once a key and transaction, and kept prepared, which the query builder does with no update.
+#[derive(QueryId)]
+struct CountUse {
+    id: [u8; 16],
+    uses: i64,
+    last: i64,
+}
+
+impl QueryFragment<Dialect> for CountUse {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Dialect>) -> QueryResult<()> {
+        out.push_sql("UPDATE api_keys SET usage_count = usage_count + ");
+        out.push_bind_param::<BigInt, _>(&self.uses)?;
+        // Transactions may come in another order than their moments.
+        out.push_sql(", last_used_at = CASE WHEN last_used_at >= ");
+        out.push_bind_param::<BigInt, _>(&self.last)?;
+        out.push_sql(" THEN last_used_at ELSE ");
+        out.push_bind_param::<BigInt, _>(&self.last)?;
+        out.push_sql(" END WHERE id = ");
+        out.push_bind_param::<Binary, _>(&self.id)?;
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<Conn> for CountUse {}
 
 /// Revoked keys no longer name a policy that is about to go.
 pub(crate) fn forget_policy(conn: &mut Conn, tenant: i64, policy: PolicyId) -> Result<(), StoreError> {

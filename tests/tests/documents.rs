@@ -1,0 +1,64 @@
+//! The snippets of the documents, run as a reader would.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::path::Path;
+use std::process::Command;
+
+use zeroid_tests::{Server, run_python_text};
+
+/// The snippet of a document that follows `<!-- snippet: name -->`.
+fn snippet(document: &str, name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(document);
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, after) =
+        text.split_once(&format!("<!-- snippet: {name} -->\n```")).expect("the document has the snippet");
+    let (_, body) = after.split_once('\n').unwrap();
+    body.split_once("\n```").unwrap().0.to_owned()
+}
+
+/// Run a shell snippet against a fresh server; gives what it printed.
+fn shell(document: &str, name: &str) -> String {
+    let server = Server::start();
+    let script = snippet(document, name).replace("http://127.0.0.1:8899", &server.base);
+    let ran = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).output().unwrap();
+    let printed = String::from_utf8(ran.stdout).unwrap();
+    assert!(ran.status.success(), "{printed}\n{}", String::from_utf8_lossy(&ran.stderr));
+    printed
+}
+
+#[test]
+fn the_readmes_first_steps_end_with_a_dead_leaf() {
+    let printed = shell("README.md", "first-steps");
+    let lines: Vec<&str> = printed.lines().collect();
+    assert!(
+        lines[0].contains("\"active\":true")
+            && lines[0].contains("/agent/aide")
+            && lines[0].contains("/agent/boss")
+    );
+    assert_eq!(lines[1..], ["{\"revoked\":true}", "{\"active\":false}"]);
+}
+
+#[test]
+fn the_readmes_python_does_the_same_in_at_most_20_lines() {
+    let script = snippet("README.md", "first-steps-python");
+    assert!(script.lines().count() <= 20);
+    let server = Server::start();
+    let Some(printed) = run_python_text(&server, &script) else { return };
+    assert!(
+        printed.contains("/agent/py-aide acts for spiffe://") && printed.contains("still active: False"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn the_identity_model_shows_an_identity() {
+    let printed = shell("docs/identity-model.md", "identity-model");
+    let lines: Vec<&str> = printed.lines().collect();
+    assert!(lines.iter().all(|line| line.contains("\"external_id\":\"billing\"")), "{printed}");
+    assert!(lines[2].contains("\"total\":1"));
+}
+
+#[test]
+fn the_delegation_guide_passes_on_what_it_cannot_use() {
+    assert_eq!(shell("docs/agent-delegation.md", "agent-delegation").trim(), "write:firewall");
+}
