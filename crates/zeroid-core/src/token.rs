@@ -16,7 +16,6 @@ pub(crate) struct LiveToken {
 
 /// What a compact token says before anybody authenticated it: enough to look its record up.
 pub(crate) struct Presented<'a> {
-    compact: &'a str,
     jws: Unverified<zeroid_jose::Compact<'a>>,
     claims: Claims,
 }
@@ -32,7 +31,7 @@ impl Engine {
         let kid = header.kid.as_deref()?;
         let known = is_ours && self.ring().verifier(kid).is_some();
         let claims: Claims = serde_json::from_slice(&jws.peek().payload).ok()?;
-        (known && claims.iss == self.settings.rules.issuer).then_some(Presented { compact, jws, claims })
+        (known && claims.iss == self.settings.rules.issuer).then_some(Presented { jws, claims })
     }
 
     /// Authenticate what was read: by the digest recorded when we issued it, or by its signature.
@@ -44,7 +43,7 @@ impl Engine {
         presented: Presented<'a>,
         recorded: &CredentialDigest,
     ) -> Option<Verified<Claims>> {
-        let Presented { compact, jws, claims } = presented;
+        let Presented { jws, claims } = presented;
         let ring = self.ring();
         let key = ring.verifier(jws.peek().header.kid.as_deref()?)?;
         if jws.peek().header.alg != key.algorithm().as_str() {
@@ -53,7 +52,7 @@ impl Engine {
         let authentic = if self.settings.always_verify_signatures {
             verify(jws, key)
         } else {
-            match_digest(jws, compact, &self.master, &TokenDigest::from_bytes(recorded.0))
+            match_digest(jws, &self.master, &TokenDigest::from_bytes(recorded.0))
         };
         Some(authentic.ok()?.map(|_| claims))
     }
