@@ -1,5 +1,11 @@
 //! Who may administer, and whose tenant it is.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 use serde_json::json;
 use zeroid_tests::{Server, issue, register};

@@ -1,5 +1,11 @@
 //! The whole chain over plain HTTP, without any SDK.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 use serde_json::{Value, json};
 use zeroid_tests::{EXCHANGE, Server, delegate, introspect, is_active, issue, policy, register, revoke};

@@ -43,7 +43,7 @@ pub(crate) fn by_jti(
     let row: Option<(i64, Vec<u8>, String)> = credentials::table
         .filter(credentials::jti.eq(jti.as_bytes().as_slice()))
         .select((credentials::tenant_id, credentials::digest, credentials::body))
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     row.map(|(tenant, digest, body)| {
@@ -57,7 +57,7 @@ pub(crate) fn exists(conn: &mut Conn, tenant: i64, jti: CredentialId) -> Result<
     let found: Option<i64> = credentials::table
         .filter(credentials::jti.eq(jti.as_bytes().as_slice()).and(credentials::tenant_id.eq(tenant)))
         .select(credentials::tenant_id)
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     Ok(found.is_some())

@@ -1,42 +1,58 @@
 //! Cut-offs.
 
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Binary, Text};
 use zeroid_identity_model::{Tenant, Timestamp};
 use zeroid_storage::StoreError;
 use zeroid_token_core::{CutOff, CutOffKey, KeyId, Order, Reason};
 
-use super::Conn;
+use super::{Conn, Dialect};
 use crate::cut_key;
 use crate::error::unavailable;
 use crate::rows::{from_json, signed, to_json};
 use crate::schema::cut_offs;
 
+/// Keys of one query.
+const KEYS: usize = 8;
+
 /// The cut-offs that name any of these keys, oldest first.
-///
-/// Eight keys a query, the last repeated: the statement is always the same, so it is prepared once.
 pub(crate) fn naming(conn: &mut Conn, keys: &[Vec<u8>]) -> Result<Vec<CutOff>, StoreError> {
     let mut found: Vec<(i64, String)> = Vec::new();
-    for chunk in keys.chunks(8) {
-        let key = |at: usize| chunk.get(at).or(chunk.last()).map(Vec::as_slice).unwrap_or_default();
-        let named = cut_offs::cut_key
-            .eq(key(0))
-            .or(cut_offs::cut_key.eq(key(1)))
-            .or(cut_offs::cut_key.eq(key(2)))
-            .or(cut_offs::cut_key.eq(key(3)))
-            .or(cut_offs::cut_key.eq(key(4)))
-            .or(cut_offs::cut_key.eq(key(5)))
-            .or(cut_offs::cut_key.eq(key(6)))
-            .or(cut_offs::cut_key.eq(key(7)));
-        let rows: Vec<(i64, String)> = cut_offs::table
-            .filter(named)
-            .select((cut_offs::id, cut_offs::body))
-            .load(conn)
-            .map_err(unavailable)?;
-        found.extend(rows);
+    for chunk in keys.chunks(KEYS) {
+        // No key is empty: what a chunk lacks finds nothing.
+        let key = |at: usize| chunk.get(at).map(Vec::as_slice).unwrap_or_default();
+        found.extend(Naming(std::array::from_fn(key)).load(conn).map_err(unavailable)?);
     }
     found.sort_unstable_by_key(|(id, _)| *id);
     found.iter().map(|(_, body)| from_json("cut-off", body)).collect()
 }
+
+/// One look-up a key, all in one statement that is always the same and so is prepared once. A list (`IN`) would be
+/// gathered and sorted in a table of its own at every use.
+struct Naming<'k>([&'k [u8]; KEYS]);
+
+impl QueryId for Naming<'_> {
+    type QueryId = Naming<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryFragment<Dialect> for Naming<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Dialect>) -> QueryResult<()> {
+        for (at, key) in self.0.iter().enumerate() {
+            out.push_sql(if at == 0 { "" } else { " UNION ALL " });
+            out.push_sql("SELECT id, body FROM cut_offs WHERE cut_key = ");
+            out.push_bind_param::<Binary, _>(key)?;
+        }
+        Ok(())
+    }
+}
+
+impl Query for Naming<'_> {
+    type SqlType = (BigInt, Text);
+}
+
+impl RunQueryDsl<Conn> for Naming<'_> {}
 
 /// Whether a signing key was cut off, with everything it ever signed.
 pub(crate) fn is_signing_key_cut(conn: &mut Conn, kid: &KeyId) -> Result<bool, StoreError> {

@@ -42,7 +42,7 @@ fn by_external_id(
     let body: Option<String> = identities::table
         .filter(identities::tenant_id.eq(tenant).and(identities::external_id.eq(external_id.as_str())))
         .select(identities::body)
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     let record: Option<IdentityRecord> = body.map(|body| from_json("identity", &body)).transpose()?;
@@ -54,7 +54,7 @@ pub(crate) fn by_id(conn: &mut Conn, id: IdentityId) -> Result<Option<IdentityRe
     let body: Option<String> = identities::table
         .filter(identities::id.eq(id.as_bytes().as_slice()))
         .select(identities::body)
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     body.map(|body| from_json("identity", &body)).transpose()
@@ -65,7 +65,7 @@ pub(crate) fn by_uri(conn: &mut Conn, uri: &SpiffeId) -> Result<Option<IdentityR
     let body: Option<String> = identities::table
         .filter(identities::spiffe_id.eq(uri.as_str()))
         .select(identities::body)
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     body.map(|body| from_json("identity", &body)).transpose()
@@ -76,7 +76,7 @@ pub(crate) fn version(conn: &mut Conn, id: IdentityId) -> Result<Option<u64>, St
     let found: Option<i64> = identities::table
         .filter(identities::id.eq(id.as_bytes().as_slice()))
         .select(identities::version)
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     Ok(found.map(unsigned))
@@ -87,7 +87,7 @@ pub(crate) fn version_of(conn: &mut Conn, tenant: i64, id: IdentityId) -> Result
     let found: Option<i64> = identities::table
         .filter(identities::id.eq(id.as_bytes().as_slice()).and(identities::tenant_id.eq(tenant)))
         .select(identities::version)
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     Ok(found.map(unsigned))
@@ -98,7 +98,7 @@ pub(crate) fn standing(conn: &mut Conn, id: IdentityId) -> Result<Option<(String
     identities::table
         .filter(identities::id.eq(id.as_bytes().as_slice()))
         .select((identities::status, identities::expires_at))
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)
 }
@@ -223,7 +223,7 @@ pub(crate) fn deepest_delegation(conn: &mut Conn, tenant: i64, id: IdentityId) -
     let deepest: Option<i16> = credentials::table
         .filter(credentials::tenant_id.eq(tenant).and(credentials::identity_id.eq(id.as_bytes().as_slice())))
         .select(diesel::dsl::max(credentials::depth))
-        .first(conn)
+        .get_result(conn)
         .map_err(unavailable)?;
     Ok(deepest.and_then(|depth| u8::try_from(depth).ok()).unwrap_or(0))
 }

@@ -30,7 +30,7 @@ pub(crate) fn by_hash(conn: &mut Conn, hash: &SecretHash) -> Result<Option<ApiKe
     let row: Option<ApiKeyRead> = api_keys::table
         .filter(api_keys::hash.eq(hash.0.as_slice()))
         .select(ApiKeyRead::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     row.map(ApiKeyRead::record).transpose()
@@ -45,7 +45,7 @@ pub(crate) fn of_tenant(
     let row: Option<ApiKeyRead> = api_keys::table
         .filter(api_keys::id.eq(id.as_bytes().as_slice()).and(api_keys::tenant_id.eq(tenant)))
         .select(ApiKeyRead::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     row.map(ApiKeyRead::record).transpose()
@@ -56,7 +56,7 @@ pub(crate) fn is_unrevoked(conn: &mut Conn, id: ApiKeyId) -> Result<bool, StoreE
     let revoked: Option<bool> = api_keys::table
         .filter(api_keys::id.eq(id.as_bytes().as_slice()))
         .select(api_keys::is_revoked)
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     Ok(revoked == Some(false))

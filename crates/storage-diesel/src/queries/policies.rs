@@ -29,7 +29,7 @@ pub(crate) fn by_id(conn: &mut Conn, id: PolicyId) -> Result<Option<PolicyRecord
     let body: Option<String> = policies::table
         .filter(policies::id.eq(id.as_bytes().as_slice()))
         .select(policies::body)
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     body.map(|body| from_json("policy", &body)).transpose()
@@ -40,7 +40,7 @@ pub(crate) fn exists(conn: &mut Conn, tenant: i64, id: PolicyId) -> Result<bool,
     let found: Option<i64> = policies::table
         .filter(policies::id.eq(id.as_bytes().as_slice()).and(policies::tenant_id.eq(tenant)))
         .select(policies::version)
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     Ok(found.is_some())
@@ -51,7 +51,7 @@ pub(crate) fn version(conn: &mut Conn, id: PolicyId) -> Result<Option<u64>, Stor
     let found: Option<i64> = policies::table
         .filter(policies::id.eq(id.as_bytes().as_slice()))
         .select(policies::version)
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     Ok(found.map(unsigned))
@@ -62,7 +62,7 @@ pub(crate) fn default(conn: &mut Conn, tenant: i64) -> Result<Option<PolicyRecor
     let body: Option<String> = policies::table
         .filter(policies::tenant_id.eq(tenant).and(policies::is_default.eq(true)))
         .select(policies::body)
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     body.map(|body| from_json("policy", &body)).transpose()
@@ -100,7 +100,7 @@ pub(crate) fn change(conn: &mut Conn, tenant: i64, record: &PolicyRecord) -> Res
     let stored: Option<i64> = policies::table
         .filter(of_tenant)
         .select(policies::version)
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     match stored {

@@ -40,7 +40,7 @@ pub(crate) fn fact(conn: &mut Conn, name: &str) -> Result<Option<Vec<u8>>, Store
     server_facts::table
         .filter(server_facts::name.eq(name))
         .select(server_facts::value)
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)
 }
@@ -56,7 +56,7 @@ pub(crate) fn add_fact(conn: &mut Conn, name: &str, value: &[u8]) -> Result<(), 
 
 /// The last number of the sequence that may have been handed out.
 pub(crate) fn reserved(conn: &mut Conn) -> Result<u64, StoreError> {
-    sequence::table.select(sequence::reserved).first(conn).map(unsigned).map_err(unavailable)
+    sequence::table.select(sequence::reserved).get_result(conn).map(unsigned).map_err(unavailable)
 }
 
 /// Reserve the numbers of the sequence up to this one.
@@ -67,7 +67,7 @@ pub(crate) fn reserve(conn: &mut Conn, up_to: u64) -> Result<(), StoreError> {
 
 /// The state of the facts.
 pub(crate) fn epoch(conn: &mut Conn) -> Result<Epoch, StoreError> {
-    let epoch: i64 = sequence::table.select(sequence::epoch).first(conn).map_err(unavailable)?;
+    let epoch: i64 = sequence::table.select(sequence::epoch).get_result(conn).map_err(unavailable)?;
     Ok(Epoch(unsigned(epoch)))
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn find(conn: &mut Conn, tenant: &Tenant) -> Result<Option<i64>, Stor
         .filter(account.eq(tenant.account.as_str()))
         .filter(project.eq(tenant.project.as_str()))
         .select(id)
-        .first(conn)
+        .get_result(conn)
         .optional()
         .map_err(unavailable)
 }
