@@ -30,3 +30,35 @@ pub(crate) fn of_lineage(tenant: i64, lineage: &Lineage) -> Vec<Vec<u8>> {
     keys.dedup();
     keys
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod tests {
+    use std::collections::HashSet;
+
+    use zeroid_identity_model::{ApiKeyId, ClientId, CredentialId, FamilyId, IdentityId};
+
+    use super::*;
+
+    #[test]
+    fn no_two_keys_are_the_same_bytes() {
+        let id = [b'k'; 16];
+        let text = "k".repeat(16);
+        let keys = [
+            CutOffKey::Credential(CredentialId::from_bytes(id)),
+            CutOffKey::SigningKey(text.parse().unwrap()),
+            CutOffKey::Identity(IdentityId::from_bytes(id)),
+            CutOffKey::Owner(text.parse().unwrap()),
+            CutOffKey::ApiKey(ApiKeyId::from_bytes(id)),
+            CutOffKey::Client(ClientId::from_bytes(id)),
+            CutOffKey::Family(FamilyId::from_bytes(id)),
+            CutOffKey::Tenant,
+        ];
+        let encoded: HashSet<Vec<u8>> = [1, 2, 256]
+            .into_iter()
+            .flat_map(|tenant| keys.iter().map(move |key| encode(tenant, key)))
+            .collect();
+        // A signing key is the same for all three tenants.
+        assert_eq!(encoded.len(), 3 * keys.len() - 2);
+    }
+}

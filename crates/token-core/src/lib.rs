@@ -22,6 +22,9 @@ mod facts;
 mod policy;
 mod refusal;
 
+#[cfg(feature = "proptest")]
+pub mod strategies;
+
 pub use audience::{Audience, AudienceError};
 pub use ceiling::{Ceiling, Side};
 pub use claims::{Act, Claims, Confirmation, MayActEntry};

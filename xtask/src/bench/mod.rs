@@ -14,7 +14,7 @@ use load::{Connection, Figures, run_closed};
 use server::BenchServer;
 
 /// Connections of a scenario, one request in flight each.
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 64;
 
 /// How long a scenario is measured.
 const SECONDS: u64 = 8;

@@ -14,6 +14,10 @@ use super::{MAX_BODY_BYTES, Media};
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How much of a body that is too large is still read, and thrown away: a client that is busy sending would see its
+/// connection break instead of the answer.
+const MAX_DRAINED_BYTES: usize = 8 * MAX_BODY_BYTES;
+
 /// Read the whole body, unless it is too large or too slow.
 pub(super) async fn read(mut body: Incoming) -> Result<Bytes, Edge> {
     let too_large = || {
@@ -22,23 +26,25 @@ pub(super) async fn read(mut body: Incoming) -> Result<Bytes, Edge> {
             format!("the body is larger than {MAX_BODY_BYTES} bytes"),
         )
     };
-    let most = u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX);
-    if body.size_hint().lower() > most {
+    let drained = u64::try_from(MAX_DRAINED_BYTES).unwrap_or(u64::MAX);
+    if body.size_hint().lower() > drained {
         return Err(too_large());
     }
     let reading = async {
-        let mut bytes = BytesMut::new();
+        let (mut bytes, mut total) = (BytesMut::new(), 0_usize);
         while let Some(frame) = body.frame().await {
             let frame =
                 frame.map_err(|_| Edge::problem(StatusCode::BAD_REQUEST, "the body did not arrive whole"))?;
-            if let Ok(data) = frame.into_data() {
-                if bytes.len() + data.len() > MAX_BODY_BYTES {
-                    return Err(too_large());
-                }
+            let Ok(data) = frame.into_data() else { continue };
+            total += data.len();
+            if total > MAX_DRAINED_BYTES {
+                return Err(too_large());
+            }
+            if total <= MAX_BODY_BYTES {
                 bytes.extend_from_slice(&data);
             }
         }
-        Ok(bytes.freeze())
+        if total > MAX_BODY_BYTES { Err(too_large()) } else { Ok(bytes.freeze()) }
     };
     match tokio::time::timeout(BODY_TIMEOUT, reading).await {
         Ok(read) => read,

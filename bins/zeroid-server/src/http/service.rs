@@ -2,8 +2,10 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -44,19 +46,12 @@ impl Service {
         let found = self.router.find(request.uri().path());
         let route = found.as_ref().map_or("(none)", |found| found.route.pattern);
         let oauth = request.uri().path().starts_with("/oauth2/");
-        let app = Arc::clone(&self.app);
-        let id = request_id.clone();
-        // A task of its own: a panic becomes a 500, and a client that goes away does not stop half-way.
-        let work = tokio::spawn(async move { self.run(request, &id).await });
-        let mut reply = match work.await {
-            Ok(reply) => reply,
-            Err(_) => {
+        let mut reply = match without_panic(self.run(request, &request_id)).await {
+            Some(reply) => reply,
+            None => {
                 tracing::error!(request_id, "a handler panicked");
-                Edge::problem(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    format!("internal error; request id {request_id}"),
-                )
-                .into_reply(oauth, &request_id)
+                let detail = format!("internal error; request id {request_id}");
+                Edge::problem(StatusCode::INTERNAL_SERVER_ERROR, detail).into_reply(oauth, &request_id)
             }
         };
         if method == Method::HEAD {
@@ -69,7 +64,6 @@ impl Service {
         } else {
             tracing::info!(request_id, %method, route, status, micros, "request");
         }
-        drop(app);
         reply.into_response()
     }
 
@@ -128,6 +122,16 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Service {
     }
 }
 
+/// The outcome of some work, or nothing when it panics: the connection and its other requests go on.
+async fn without_panic<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(polled) => polled.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
 /// A body needs a type we take; without a body the type does not matter.
 fn check_media(media: Media, body: &Bytes, surface: Surface) -> Result<(), Edge> {
     let taken = match media {
@@ -168,4 +172,16 @@ fn preflight(methods: &str) -> Reply {
         .with(ACCESS_CONTROL_ALLOW_ORIGIN, "*")
         .with(ACCESS_CONTROL_ALLOW_METHODS, methods)
         .with(ACCESS_CONTROL_ALLOW_HEADERS, "content-type, x-request-id")
+}
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer() {
+        assert_eq!(without_panic(async { 7 }).await, Some(7));
+        assert_eq!(without_panic(async { panic!("a bug") }).await, None::<u8>);
+    }
 }

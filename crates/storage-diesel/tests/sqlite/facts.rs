@@ -63,6 +63,7 @@ async fn what_was_remembered_is_forgotten_when_a_call_that_changed_it_returns() 
         let after = store.credential_facts(root.record.jti()).await.unwrap().unwrap();
         assert!(live(&after.record, &after.live, NOW).is_err());
     }
+    assert!(agent.facts(&store).await.actor.key.unwrap().0.revoked.is_none());
     store.revoke_api_key(agent.tenant(), agent.key.id, &manual(), NOW).await.unwrap();
     let facts = agent.facts(&store).await;
     assert!(facts.actor.key.unwrap().0.revoked.is_some());

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod beside_memory;
 mod durability;
 mod facts;
 mod schema;

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
-use zeroid_storage::{CredentialStore, IdentityStore, ServerStore, StoreError};
+use zeroid_storage::{CredentialStore, IdentityStore, ServerStore, Spend, StoreError};
 use zeroid_storage_diesel::{OpenError, SqliteOptions, SqliteStore};
 
-use crate::support::{Agent, Folder, Hold, connect, identity, in_one_transaction, tenant};
+use crate::support::{Agent, Folder, Hold, LATER, NOW, connect, hash, identity, in_one_transaction, tenant};
 
 #[test]
 fn a_second_open_is_refused_and_names_the_file() {
@@ -92,6 +92,22 @@ async fn one_bad_verb_of_a_transaction_fails_alone() {
     for jti in jtis {
         assert!(store.credential_facts(jti).await.unwrap().is_some());
     }
+}
+
+#[tokio::test]
+async fn what_a_refused_verb_wrote_is_undone_within_the_transaction() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let agent = Agent::of(&store, "prod", "billing").await;
+    let spend = Spend { scope: "https://issuer.example".to_owned(), hash: hash(), forget_at: LATER };
+    let mut dead = agent.root(&store).await;
+    (dead.record.expires_at, dead.spends) = (NOW, vec![spend.clone()]);
+    let mut alive = agent.root(&store).await;
+    alive.spends = vec![spend];
+    let verbs = async { tokio::join!(biased; store.issue(dead), store.issue(alive)) };
+    let (dead, alive) = in_one_transaction(&folder, &store, verbs).await;
+    assert!(matches!(dead, Err(StoreError::Dead(_))), "it had spent by then: {dead:?}");
+    assert_eq!(alive, Ok(()));
 }
 
 #[tokio::test]

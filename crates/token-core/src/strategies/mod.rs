@@ -1,0 +1,242 @@
+//! Generators for property tests, and a little world to run sequences of operations in.
+//!
+//! A law is a statement about every [`World`] that some [`Step`]s lead to:
+//!
+//! ```
+//! use proptest::prelude::*;
+//! use zeroid_token_core::strategies::{World, plans};
+//!
+//! proptest! {
+//!     fn a_child_never_outlives_its_parent(plan in plans(1..30)) {
+//!         for (child, parent) in World::after(&plan).delegations() {
+//!             prop_assert!(child.record.expires_at <= parent.record.expires_at);
+//!         }
+//!     }
+//! }
+//! a_child_never_outlives_its_parent();
+//! ```
+
+mod world;
+
+use std::ops::Range;
+
+use proptest::collection::{btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use zeroid_identity_model::{PolicyId, Status};
+
+use crate::facts::Profile;
+use crate::grant::GrantType;
+use crate::policy::Policy;
+use crate::scope::{Scope, ScopeSet};
+
+pub use world::{Issued, Party, World};
+
+/// How many parties a world has.
+pub const PARTIES: usize = 6;
+
+/// A world's beginning and what happens in it.
+#[derive(Clone, Debug)]
+pub struct WorldPlan {
+    /// What limits each party.
+    pub limits: Vec<Limits>,
+    /// How chains are told.
+    pub profile: Profile,
+    /// What happens.
+    pub steps: Vec<Step>,
+}
+
+/// What limits a party: its list, its policy, its key's list and policy.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The identity's list.
+    pub allowed_scopes: Option<ScopeSet>,
+    /// The identity's policy.
+    pub policy: Policy,
+    /// The key's list.
+    pub key_scopes: Option<ScopeSet>,
+    /// The key's own policy.
+    pub key_policy: Option<Policy>,
+    /// Whether it has a registered key.
+    pub has_registered_key: bool,
+}
+
+/// How an actor proves itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// Its signed assertion.
+    Assertion,
+    /// A client bound to it.
+    Client,
+    /// Its API key.
+    ApiKey,
+}
+
+/// What is cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The n-th credential, modulo how many there are.
+    Credential(usize),
+    /// What a party held so far.
+    Identity(usize),
+    /// What a party's API key minted so far.
+    ApiKey(usize),
+    /// What a party's client was issued so far.
+    Client(usize),
+    /// What the owner of all even or all odd parties answers for.
+    Owner(usize),
+    /// The whole tenant so far.
+    Tenant,
+    /// The signing key in use; another follows it.
+    SigningKey,
+}
+
+/// What a request asks for, by small numbers.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Scopes.
+    pub scopes: Option<ScopeSet>,
+    /// Resources, as numbers.
+    pub resources: Vec<u8>,
+    /// A lifetime.
+    pub ttl_seconds: Option<u32>,
+    /// Parties that may act.
+    pub may_act: Option<Vec<usize>>,
+    /// The party whose key the request proves to hold.
+    pub proven_key: Option<usize>,
+}
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A party asks for a root credential by its API key.
+    Issue {
+        /// Who.
+        party: usize,
+        /// For what.
+        wish: Wish,
+    },
+    /// A party exchanges a credential.
+    Exchange {
+        /// Which credential, modulo how many there are.
+        subject: usize,
+        /// Who acts.
+        actor: usize,
+        /// How it proves itself.
+        proof: Proof,
+        /// For what.
+        wish: Wish,
+        /// What is cut off between the reading of the facts and the storing of the outcome.
+        meanwhile: Option<Cut>,
+    },
+    /// Something is cut off.
+    Cut(Cut),
+    /// A party's status changes, if its life cycle allows it.
+    Become(usize, Status),
+    /// Time passes, in seconds.
+    Pass(u16),
+}
+
+/// A scope out of a handful, management scopes among them.
+pub fn scopes() -> impl Strategy<Value = Scope> {
+    select(vec!["a", "b", "c", "d", "e", Scope::NHI_MANAGE, Scope::CREDENTIALS_MANAGE])
+        .prop_filter_map("a scope", |text| text.parse().ok())
+}
+
+/// A set of up to seven scopes out of a handful; often most of them, so that something is left after narrowing.
+pub fn scope_sets() -> impl Strategy<Value = ScopeSet> {
+    prop_oneof![1 => vec(scopes(), 0..4), 4 => vec(scopes(), 5..12)]
+        .prop_filter_map("a set", |scopes| ScopeSet::of(scopes).ok())
+}
+
+/// A policy that permits most of what the laws are about.
+pub fn policies() -> impl Strategy<Value = Policy> {
+    let grants = btree_set(select(vec![GrantType::ApiKey, GrantType::TokenExchange]), 1..3);
+    let grants = prop_oneof![
+        9 => Just([GrantType::ApiKey, GrantType::TokenExchange].into_iter().collect()),
+        1 => grants
+    ];
+    (option::weighted(0.3, scope_sets()), scope_sets(), 30..7200_u32, 0..40_u8, grants, any::<[u8; 16]>())
+        .prop_map(|(allowed_scopes, delegable_scopes, max_ttl_seconds, depth, allowed_grant_types, id)| {
+            Policy {
+                allowed_scopes,
+                delegable_scopes,
+                max_ttl_seconds,
+                max_delegation_depth: depth.min(16),
+                allowed_grant_types,
+                ..Policy::tenant_default(PolicyId::from_bytes(id))
+            }
+        })
+}
+
+/// What limits a party.
+pub fn limits() -> impl Strategy<Value = Limits> {
+    let lists = (option::weighted(0.3, scope_sets()), option::weighted(0.2, scope_sets()));
+    (lists, policies(), option::weighted(0.2, policies()), any::<bool>()).prop_map(
+        |((allowed_scopes, key_scopes), policy, key_policy, has_registered_key)| Limits {
+            allowed_scopes,
+            policy,
+            key_scopes,
+            key_policy,
+            has_registered_key,
+        },
+    )
+}
+
+/// What a request asks for.
+pub fn wishes() -> impl Strategy<Value = Wish> {
+    (
+        option::weighted(0.9, scope_sets()),
+        prop_oneof![7 => Just(Vec::new()), 1 => vec(0..3_u8, 1..3)],
+        option::weighted(0.1, 1..4000_u32),
+        option::weighted(0.08, vec(0..PARTIES, 3..6)),
+        option::weighted(0.08, 0..PARTIES),
+    )
+        .prop_map(|(scopes, resources, ttl_seconds, may_act, proven_key)| Wish {
+            scopes,
+            resources,
+            ttl_seconds,
+            may_act,
+            proven_key,
+        })
+}
+
+/// Something to cut off.
+pub fn cuts() -> impl Strategy<Value = Cut> {
+    prop_oneof![
+        12 => any::<usize>().prop_map(Cut::Credential),
+        1 => (0..PARTIES).prop_map(Cut::Identity),
+        1 => (0..PARTIES).prop_map(Cut::ApiKey),
+        1 => (0..PARTIES).prop_map(Cut::Client),
+        1 => (0..2_usize).prop_map(Cut::Owner),
+        1 => Just(Cut::Tenant),
+        1 => Just(Cut::SigningKey),
+    ]
+}
+
+/// One thing that happens; mostly exchanges.
+pub fn steps() -> impl Strategy<Value = Step> {
+    let proof = select(vec![Proof::Assertion, Proof::ApiKey, Proof::Client]);
+    let exchange = (any::<usize>(), 0..PARTIES, proof, wishes(), option::weighted(0.08, cuts()));
+    let statuses = prop_oneof![5 => Just(Status::Active), 1 => select(Status::ALL)];
+    prop_oneof![
+        4 => (0..PARTIES, wishes()).prop_map(|(party, wish)| Step::Issue { party, wish }),
+        24 => exchange.prop_map(|(subject, actor, proof, wish, meanwhile)| {
+            Step::Exchange { subject, actor, proof, wish, meanwhile }
+        }),
+        1 => cuts().prop_map(Step::Cut),
+        2 => (0..PARTIES, statuses).prop_map(|(party, status)| Step::Become(party, status)),
+        1 => (0..90_u16).prop_map(Step::Pass),
+    ]
+}
+
+/// A whole world: its parties and this many steps.
+pub fn plans(count: Range<usize>) -> impl Strategy<Value = WorldPlan> {
+    let profile = select(vec![Profile::Zeroid, Profile::Rfc8693]);
+    (vec(limits(), PARTIES), profile, vec(steps(), count)).prop_map(|(limits, profile, steps)| WorldPlan {
+        limits,
+        profile,
+        steps,
+    })
+}

@@ -1,0 +1,363 @@
+//! A little world: parties, credentials and cut-offs, with the store's part played in plain memory.
+
+use zeroid_identity_model::{
+    ApiKeyId, ClientId, CredentialId, ExternalId, Identity, IdentityId, IdentityType, Kind, Owner, SpiffeId,
+    Status, Tenant, Timestamp, TrustLevel,
+};
+
+use super::{Cut, Limits, Proof, Step, Wish, WorldPlan};
+use crate::audience::Audience;
+use crate::claims::Claims;
+use crate::cut_off::{CutOff, CutOffKey, Reason};
+use crate::decide::{Plan, decide};
+use crate::facts::{ActorProof, Asked, Facts, IssuerRules, KeyCaps, NewCredential, Presenter, Route};
+use crate::grant::GrantType;
+use crate::key_id::{KeyId, Thumbprint};
+use crate::lineage::{Order, Source};
+use crate::live::{LiveFacts, Standing, live};
+use crate::record::CredentialRecord;
+use crate::refusal::Refusal;
+
+/// Somebody who holds credentials.
+#[derive(Clone, Debug)]
+pub struct Party {
+    /// Who it is.
+    pub identity: Identity,
+    /// What limits it.
+    pub limits: Limits,
+    /// Its API key.
+    pub api_key: ApiKeyId,
+    /// Its client.
+    pub client: ClientId,
+    /// The thumbprint of its key.
+    pub thumbprint: Thumbprint,
+}
+
+/// A credential, with what only the world knows of it.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// The record.
+    pub record: CredentialRecord,
+    /// The claims.
+    pub claims: Claims,
+    /// The credential it was exchanged from.
+    pub parent: Option<usize>,
+    /// The party that presents it.
+    pub party: usize,
+    /// How the party proved itself.
+    pub proof: Proof,
+    /// What was asked for.
+    pub asked: Asked,
+    /// How many cut-offs there were when it was stored.
+    pub cuts_before: usize,
+}
+
+/// Everything that exists after some steps.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The parties.
+    pub parties: Vec<Party>,
+    /// The credentials, in the order they were stored.
+    pub issued: Vec<Issued>,
+    /// The cut-offs, in the order they were made.
+    pub cut_offs: Vec<CutOff>,
+    /// The same cut-offs as they were asked for.
+    pub cuts: Vec<Cut>,
+    /// What the deployment rules.
+    pub rules: IssuerRules,
+    /// The moment.
+    pub now: Timestamp,
+    order: u64,
+    names: u64,
+    signing_key: u64,
+}
+
+impl World {
+    /// The world a plan leads to.
+    pub fn after(plan: &WorldPlan) -> Self {
+        let mut world = Self::new(plan);
+        for step in &plan.steps {
+            world.apply(step);
+        }
+        world
+    }
+
+    /// The world a plan begins with.
+    pub fn new(plan: &WorldPlan) -> Self {
+        let rules = IssuerRules {
+            issuer: "https://id.example".to_owned(),
+            profile: plan.profile,
+            default_ttl_seconds: 3600,
+            delegated_ttl_seconds: 300,
+            max_ttl_seconds: 7_776_000,
+        };
+        let parties =
+            plan.limits.iter().enumerate().filter_map(|(n, limits)| party(n, limits.clone())).collect();
+        Self {
+            parties,
+            issued: Vec::new(),
+            cut_offs: Vec::new(),
+            cuts: Vec::new(),
+            rules,
+            now: Timestamp::from_unix_seconds(1_790_000_000),
+            order: 0,
+            names: 0,
+            signing_key: 0,
+        }
+    }
+
+    /// Every delegated credential with the one it was exchanged from.
+    pub fn delegations(&self) -> impl Iterator<Item = (&Issued, &Issued)> {
+        self.issued.iter().filter_map(|child| Some((child, self.issued.get(child.parent?)?)))
+    }
+
+    /// Whether a credential is alive now, judged as the store and the engine judge it.
+    pub fn is_live(&self, issued: &Issued) -> bool {
+        live(&issued.record, &self.live_facts(), self.now).is_ok()
+    }
+
+    /// Let one thing happen; gives why it was refused, if it was an issuance that was.
+    pub fn apply(&mut self, step: &Step) -> Option<Refusal> {
+        match step {
+            Step::Issue { party, wish } => self.issue(*party, wish).err(),
+            Step::Exchange { subject, actor, proof, wish, meanwhile } => {
+                if self.issued.is_empty() {
+                    return None;
+                }
+                let subject = subject % self.issued.len();
+                self.exchange(subject, *actor, *proof, wish, *meanwhile).err()
+            }
+            Step::Cut(cut) => {
+                self.cut(*cut);
+                None
+            }
+            Step::Become(party, to) => {
+                let identity = &mut self.parties.get_mut(*party)?.identity;
+                if let Ok(status) = identity.status.change_to(*to) {
+                    let stopped = status == Status::Deactivated && identity.status != status;
+                    identity.status = status;
+                    if stopped {
+                        self.cut(Cut::Identity(*party));
+                    }
+                }
+                None
+            }
+            Step::Pass(seconds) => {
+                self.now = self.now.plus_seconds(i64::from(*seconds));
+                None
+            }
+        }
+    }
+
+    fn issue(&mut self, party: usize, wish: &Wish) -> Result<(), Refusal> {
+        let Some(key) = self.parties.get(party).map(|party| party.api_key) else { return Ok(()) };
+        let route = Route::Root { grant: GrantType::ApiKey, source: Source::ApiKey(key) };
+        let (order, asked) = (self.draw(), self.asked(wish));
+        let new = self.name(order);
+        let plan = self.decide(party, Proof::ApiKey, None, route, &asked, new)?;
+        self.store(plan, None, party, Proof::ApiKey, asked)
+    }
+
+    fn exchange(
+        &mut self,
+        subject: usize,
+        actor: usize,
+        proof: Proof,
+        wish: &Wish,
+        meanwhile: Option<Cut>,
+    ) -> Result<(), Refusal> {
+        let (Some(parent), Some(party)) = (self.issued.get(subject), self.parties.get(actor)) else {
+            return Ok(());
+        };
+        let parent = parent.record.clone();
+        let proven = match proof {
+            Proof::Assertion => ActorProof::Assertion,
+            Proof::Client => ActorProof::Client(party.client),
+            Proof::ApiKey => ActorProof::ApiKey(party.api_key),
+        };
+        let (order, asked) = (self.draw(), self.asked(wish));
+        let new = self.name(order);
+        let alive = live(&parent, &self.live_facts(), self.now).map_err(Refusal::Subject)?;
+        let route = Route::Exchange { parent: alive, proof: proven };
+        let plan = self.decide(actor, proof, Some(subject), route, &asked, new)?;
+        if let Some(cut) = meanwhile {
+            self.cut(cut);
+        }
+        self.store(plan, Some(subject), actor, proof, asked)
+    }
+
+    fn decide(
+        &self,
+        party: usize,
+        proof: Proof,
+        parent: Option<usize>,
+        route: Route<'_>,
+        asked: &Asked,
+        new: NewCredential,
+    ) -> Result<Plan, Refusal> {
+        let Some(party) = self.parties.get(party) else { return Err(Refusal::ForeignActor) };
+        let root = parent.and_then(|parent| self.issued.get(self.root_of(parent)));
+        let principal = root.and_then(|root| self.parties.get(root.party)).unwrap_or(party);
+        let limits = &party.limits;
+        let key = (proof == Proof::ApiKey).then(|| KeyCaps {
+            id: party.api_key,
+            scopes: limits.key_scopes.as_ref(),
+            policy: limits.key_policy.as_ref(),
+            expires_at: None,
+        });
+        let presenter = Presenter {
+            identity: &party.identity,
+            allowed_scopes: limits.allowed_scopes.as_ref(),
+            policy: &limits.policy,
+            key,
+            attestation: None,
+            registered_key: limits.has_registered_key.then(|| party.thumbprint.clone()),
+        };
+        let facts =
+            Facts { rules: &self.rules, presenter, principal: &principal.identity, route, asked, new };
+        decide(&facts, self.now)
+    }
+
+    /// As a store does: only if the whole chain is alive with its own link included.
+    fn store(
+        &mut self,
+        plan: Plan,
+        parent: Option<usize>,
+        party: usize,
+        proof: Proof,
+        asked: Asked,
+    ) -> Result<(), Refusal> {
+        live(&plan.record, &self.live_facts(), self.now).map_err(Refusal::Subject)?;
+        let cuts_before = self.cuts.len();
+        let Plan { record, claims } = plan;
+        self.issued.push(Issued { record, claims, parent, party, proof, asked, cuts_before });
+        Ok(())
+    }
+
+    /// The index of the root above a credential, found by walking up.
+    pub fn root_of(&self, mut at: usize) -> usize {
+        while let Some(parent) = self.issued.get(at).and_then(|issued| issued.parent) {
+            at = parent;
+        }
+        at
+    }
+
+    fn cut(&mut self, cut: Cut) {
+        let count = self.issued.len();
+        let party = |n: usize| self.parties.get(n);
+        let key = match cut {
+            Cut::Credential(_) if count == 0 => None,
+            Cut::Credential(n) => {
+                self.issued.get(n % count).map(|issued| CutOffKey::Credential(issued.record.jti()))
+            }
+            Cut::Identity(n) => party(n).map(|party| CutOffKey::Identity(party.identity.id)),
+            Cut::ApiKey(n) => party(n).map(|party| CutOffKey::ApiKey(party.api_key)),
+            Cut::Client(n) => party(n).map(|party| CutOffKey::Client(party.client)),
+            Cut::Owner(n) => party(n).and_then(|party| party.identity.owner.clone()).map(CutOffKey::Owner),
+            Cut::Tenant => Some(CutOffKey::Tenant),
+            Cut::SigningKey => kid(self.signing_key).map(CutOffKey::SigningKey),
+        };
+        let Some(key) = key else { return };
+        let order = self.draw();
+        if cut == Cut::SigningKey {
+            self.signing_key += 1;
+        }
+        let tenant = self.parties.first().map(|party| party.identity.tenant.clone());
+        let up_to = (!key.is_for_ever()).then_some(order);
+        let tenant = tenant.filter(|_| !matches!(key, CutOffKey::SigningKey(_)));
+        self.cut_offs.push(CutOff { tenant, key, up_to, at: self.now, reason: Reason::new("cut") });
+        self.cuts.push(match cut {
+            Cut::Credential(n) => Cut::Credential(n % count.max(1)),
+            other => other,
+        });
+    }
+
+    fn live_facts(&self) -> LiveFacts {
+        let standings = self.parties.iter().map(|party| Standing {
+            identity: party.identity.id,
+            status: party.identity.status,
+            expires_at: party.identity.expires_at,
+        });
+        LiveFacts { standings: standings.collect(), cut_offs: self.cut_offs.clone() }
+    }
+
+    const fn draw(&mut self) -> Order {
+        self.order += 1;
+        Order(self.order)
+    }
+
+    fn name(&mut self, order: Order) -> NewCredential {
+        self.names += 1;
+        let jti = CredentialId::from_bytes(u128::from(self.names).to_be_bytes());
+        NewCredential { jti, kid: kid(self.signing_key).unwrap_or_else(|| unreachable_kid()), order }
+    }
+
+    fn asked(&self, wish: &Wish) -> Asked {
+        let resources: Vec<String> =
+            wish.resources.iter().map(|n| format!("https://r{n}.example/")).collect();
+        let named = wish.may_act.as_ref().map(|named| {
+            named
+                .iter()
+                .filter_map(|n| self.parties.get(*n))
+                .map(|party| party.identity.spiffe_id.clone())
+                .collect()
+        });
+        let proven = wish.proven_key.and_then(|n| self.parties.get(n)).map(|party| party.thumbprint.clone());
+        Asked {
+            scopes: wish.scopes.clone(),
+            audience: Audience::asked_for(resources).ok(),
+            ttl_seconds: wish.ttl_seconds,
+            may_act: named,
+            proven_key: proven,
+        }
+    }
+}
+
+fn kid(number: u64) -> Option<KeyId> {
+    format!("key-{number}").parse().ok()
+}
+
+#[expect(clippy::unreachable, reason = "`key-` and digits are a key id")]
+fn unreachable_kid() -> KeyId {
+    unreachable!("`key-` and digits are a key id")
+}
+
+fn party(number: usize, limits: Limits) -> Option<Party> {
+    let id = [u8::try_from(number).ok()?; 16];
+    let tenant = Tenant::new("acme", "prod").ok()?;
+    let external_id: ExternalId = format!("p{number}").parse().ok()?;
+    let domain = "id.example".parse().ok()?;
+    let now = Timestamp::from_unix_seconds(1_790_000_000);
+    let owner: Owner = format!("owner-{}", number % 2).parse().ok()?;
+    let identity = Identity {
+        id: IdentityId::from_bytes(id),
+        spiffe_id: SpiffeId::of_workload(&domain, &tenant, IdentityType::Agent, &external_id).ok()?,
+        tenant,
+        name: external_id.to_string(),
+        external_id,
+        kind: Kind::for_registration(IdentityType::Agent, None).ok()?,
+        trust_level: TrustLevel::Unverified,
+        status: Status::Active,
+        owner: Some(owner),
+        expires_at: None,
+        public_key_pem: None,
+        framework: String::new(),
+        version: String::new(),
+        publisher: String::new(),
+        description: String::new(),
+        capabilities: serde_json::Value::Null,
+        labels: serde_json::Value::Null,
+        metadata: serde_json::Value::Null,
+        created_at: now,
+        created_by: String::new(),
+        updated_at: now,
+        modified_by: String::new(),
+    };
+    Some(Party {
+        identity,
+        limits,
+        api_key: ApiKeyId::from_bytes(id),
+        client: ClientId::from_bytes(id),
+        thumbprint: format!("{number}{}", "k".repeat(42)).parse().ok()?,
+    })
+}

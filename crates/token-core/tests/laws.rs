@@ -1,0 +1,252 @@
+//! The six laws of delegation, over random sequences of every operation, against a model that walks the tree.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use proptest::prelude::*;
+use zeroid_token_core::strategies::{Cut, Issued, Proof, World, WorldPlan, plans};
+use zeroid_token_core::{Act, Policy, Profile, Scope};
+
+/// Who presented each credential from the root to this one, found by walking up.
+fn ancestors(world: &World, at: usize) -> Vec<usize> {
+    let mut chain = vec![at];
+    while let Some(parent) = world.issued[*chain.last().unwrap()].parent {
+        chain.push(parent);
+    }
+    chain
+}
+
+/// The parties of a chain, current one first, one entry a hop.
+fn presenters(world: &World, at: usize) -> Vec<usize> {
+    let mut parties: Vec<usize> = ancestors(world, at).iter().map(|n| world.issued[*n].party).collect();
+    parties.dedup();
+    parties
+}
+
+fn policies<'w>(world: &'w World, issued: &Issued) -> Vec<&'w Policy> {
+    let limits = &world.parties[issued.party].limits;
+    let key = limits.key_policy.as_ref().filter(|_| issued.proof == Proof::ApiKey);
+    std::iter::once(&limits.policy).chain(key).collect()
+}
+
+/// The model knows nothing of lineage or orders: a cut marks what exists, and death is found by walking up.
+fn dead_by_the_model(world: &World, at: usize) -> bool {
+    let chain = ancestors(world, at);
+    let expired = world.now >= world.issued[at].record.expires_at;
+    expired || chain.iter().any(|n| dead_itself(world, *n))
+}
+
+fn dead_itself(world: &World, at: usize) -> bool {
+    let issued = &world.issued[at];
+    let by = |proof: Proof, n: usize| issued.party == n && issued.proof == proof;
+    let cut = world.cuts.iter().enumerate().any(|(when, cut)| {
+        let existed = issued.cuts_before <= when;
+        match *cut {
+            Cut::Credential(n) => n == at,
+            Cut::SigningKey => {
+                existed && world.cuts[issued.cuts_before..when].iter().all(|cut| *cut != Cut::SigningKey)
+            }
+            Cut::Identity(n) => existed && issued.party == n,
+            Cut::Owner(n) => existed && issued.party % 2 == n % 2,
+            Cut::ApiKey(n) => existed && by(Proof::ApiKey, n),
+            Cut::Client(n) => existed && by(Proof::Client, n),
+            Cut::Tenant => existed,
+        }
+    });
+    cut || !world.parties[issued.party].identity.status.may_act()
+}
+
+fn check(
+    plan: &WorldPlan,
+    law: impl Fn(&World, usize) -> Result<(), TestCaseError>,
+) -> Result<(), TestCaseError> {
+    let mut world = World::new(plan);
+    for step in &plan.steps {
+        world.apply(step);
+        for at in 0..world.issued.len() {
+            law(&world, at)?;
+        }
+    }
+    Ok(())
+}
+
+fn nested(act: Option<&Act>) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut level = act;
+    while let Some(act) = level {
+        told.push(act.sub.clone());
+        level = act.act.as_deref();
+    }
+    told
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn law_1_authority_never_grows(plan in plans(1..60)) {
+        check(&plan, |world, at| {
+            let issued = &world.issued[at];
+            let (record, limits) = (&issued.record, &world.parties[issued.party].limits);
+            if let Some(parent) = issued.parent {
+                let held = world.issued[parent].record.held();
+                prop_assert!(record.held().is_subset(&held), "{} of {held}", record.held());
+                prop_assert!(record.usable.is_subset(issued.asked.scopes.as_ref().unwrap()));
+            }
+            if let Some(asked) = issued.asked.scopes.as_ref().filter(|asked| !asked.is_empty()) {
+                prop_assert!(record.usable.is_subset(asked));
+            }
+            let by_key = issued.proof == Proof::ApiKey;
+            let key_lists = [limits.key_scopes.as_ref(), limits.key_policy.as_ref().and_then(|p| p.allowed_scopes.as_ref())];
+            let mut lists = vec![limits.allowed_scopes.as_ref(), limits.policy.allowed_scopes.as_ref()];
+            lists.extend(key_lists.into_iter().filter(|_| by_key));
+            let lists: Vec<_> = lists.into_iter().flatten().collect();
+            for list in &lists {
+                prop_assert!(record.usable.is_subset(list), "{} of {list}", record.usable);
+            }
+            let managed = record.usable.iter().any(Scope::is_management);
+            prop_assert!(!managed || !lists.is_empty(), "a management scope that nobody listed");
+            prop_assert!(record.delegable.is_subset(&limits.policy.delegable_scopes));
+            if let Some(policy) = limits.key_policy.as_ref().filter(|_| by_key) {
+                prop_assert!(record.delegable.is_subset(&policy.delegable_scopes));
+            }
+            if let Some(list) = limits.key_scopes.as_ref().filter(|_| by_key) {
+                prop_assert!(record.delegable.is_subset(list));
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn law_2_lifetime_and_depth_are_capped(plan in plans(1..60)) {
+        check(&plan, |world, at| {
+            let issued = &world.issued[at];
+            let record = &issued.record;
+            let depth = presenters(world, at).len() - 1;
+            prop_assert_eq!(usize::from(record.delegation_depth()), depth);
+            let chain = ancestors(world, at);
+            let all: Vec<_> = chain.iter().flat_map(|n| policies(world, &world.issued[*n])).collect();
+            let cap = all.iter().map(|policy| policy.max_delegation_depth).min().unwrap().min(16);
+            prop_assert!(depth <= usize::from(cap), "{depth} deep under a cap of {cap}");
+            prop_assert_eq!(record.max_delegation_depth, cap);
+            if let Some(parent) = issued.parent {
+                let parent = &world.issued[parent];
+                prop_assert!(record.expires_at <= parent.record.expires_at);
+                let hop = usize::from(parent.party != issued.party);
+                prop_assert_eq!(usize::from(parent.record.delegation_depth()) + hop, depth);
+            }
+            let longest = policies(world, issued).iter().map(|policy| policy.max_ttl_seconds).min().unwrap();
+            let lived = record.expires_at.unix_seconds() - record.issued_at().unix_seconds();
+            prop_assert!(lived <= i64::from(longest));
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn law_3_restrictions_are_inherited(plan in plans(1..60)) {
+        check(&plan, |world, at| {
+            let issued = &world.issued[at];
+            let Some(parent) = issued.parent else { return Ok(()) };
+            let (parent, record) = (&world.issued[parent], &issued.record);
+            if let Some(bound) = &parent.record.confirmation {
+                let key = record.confirmation.as_ref();
+                prop_assert!(key.is_some(), "sender binding was lost");
+                let proven = issued.asked.proven_key.as_ref();
+                let own = &world.parties[issued.party].thumbprint;
+                let by_own_key = issued.proof != Proof::ApiKey && (key == proven || key == Some(own));
+                prop_assert!((key == Some(bound) && proven == Some(bound)) || by_own_key);
+            }
+            if parent.record.audience.is_binding() {
+                prop_assert!(record.audience.is_binding(), "resource binding was lost");
+                let held = parent.record.audience.values();
+                prop_assert!(record.audience.values().iter().all(|value| held.contains(value)));
+            }
+            if let Some(named) = &parent.record.may_act {
+                let still = record.may_act.as_ref();
+                prop_assert!(still.is_some_and(|still| still.iter().all(|id| named.contains(id))), "may_act was lost");
+                let actor = &world.parties[issued.party].identity.spiffe_id;
+                prop_assert!(issued.party == parent.party || named.contains(actor), "an actor may_act does not name");
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn law_4_nothing_lives_under_a_dead_link(plan in plans(1..60)) {
+        check(&plan, |world, at| {
+            let dead = dead_by_the_model(world, at);
+            prop_assert_eq!(!world.is_live(&world.issued[at]), dead, "credential {} after {:?}", at, world.cuts);
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn law_5_the_principal_never_changes(plan in plans(1..60)) {
+        check(&plan, |world, at| {
+            let record = &world.issued[at].record;
+            let root = &world.issued[world.root_of(at)];
+            prop_assert_eq!(record.lineage.root(), root.record.lineage.own());
+            prop_assert_eq!(record.mission_id(), root.record.jti());
+            if let Some(parent) = world.issued[at].parent {
+                let above: Vec<_> = world.issued[parent].record.lineage.links().collect();
+                let mine: Vec<_> = record.lineage.links().collect();
+                prop_assert_eq!(&mine[..mine.len() - 1], &above[..], "a lineage is its parent's and one link");
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn law_6_claims_tell_the_records_story(plan in plans(1..60)) {
+        check(&plan, |world, at| {
+            let issued = &world.issued[at];
+            let (claims, record) = (&issued.claims, &issued.record);
+            let uri = |n: &usize| world.parties[*n].identity.spiffe_id.to_string();
+            let chain: Vec<String> = presenters(world, at).iter().map(uri).collect();
+            let told = nested(claims.act.as_ref());
+            match world.rules.profile {
+                Profile::Zeroid => {
+                    prop_assert_eq!(&claims.sub, &chain[0]);
+                    prop_assert_eq!(&told[..], &chain[1..]);
+                    prop_assert!(claims.principal_type.is_none());
+                }
+                Profile::Rfc8693 => {
+                    prop_assert_eq!(&claims.sub, chain.last().unwrap());
+                    prop_assert_eq!(&told[..], &chain[..chain.len() - 1]);
+                    prop_assert_eq!(claims.principal_type.as_deref(), Some("workload"));
+                }
+            }
+            prop_assert_eq!(usize::from(claims.delegation_depth), chain.len() - 1);
+            prop_assert_eq!(claims.max_delegation_depth, record.max_delegation_depth);
+            prop_assert_eq!(&claims.scopes, &record.usable);
+            prop_assert_eq!(&claims.scope, &record.usable.to_string());
+            prop_assert_eq!(&claims.aud[..], record.audience.values());
+            prop_assert_eq!(claims.exp, record.expires_at.unix_seconds());
+            prop_assert_eq!(claims.jti, record.jti());
+            prop_assert_eq!(claims.mission_id, world.issued[world.root_of(at)].record.jti());
+            prop_assert_eq!(claims.cnf.as_ref().map(|cnf| &cnf.jkt), record.confirmation.as_ref());
+            Ok(())
+        })?;
+    }
+}
+
+#[test]
+fn the_sequences_reach_deep_chains_and_every_kind_of_step() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let (mut deepest, mut delegated, mut dead, mut narrowed) = (0, 0, 0, 0);
+    for _ in 0..200 {
+        let plan = plans(40..60).new_tree(&mut runner).unwrap().current();
+        let world = World::after(&plan);
+        for (at, issued) in world.issued.iter().enumerate() {
+            deepest = deepest.max(issued.record.delegation_depth());
+            delegated += usize::from(issued.parent.is_some());
+            dead += usize::from(dead_by_the_model(&world, at));
+            narrowed +=
+                usize::from(issued.parent.is_some_and(|parent| world.issued[parent].party == issued.party));
+        }
+    }
+    assert!(
+        deepest >= 3 && delegated > 200 && dead > 100 && narrowed > 20,
+        "{deepest} {delegated} {dead} {narrowed}"
+    );
+}
