@@ -250,7 +250,7 @@ pub struct Issuance {
     pub digest: CredentialDigest,
     /// The facts it was decided by.
     pub guards: Vec<Guard>,
-    /// When they were read.
+    /// The state of the store they, and the standing of the whole chain, were read in.
     pub epoch: Epoch,
     /// What it uses up.
     pub spends: Vec<Spend>,

@@ -145,6 +145,9 @@ pub trait CredentialStore: Send + Sync {
     /// Store a credential and use up what is single-use, if the facts it was decided by still hold and it
     /// would be alive with its own link included.
     ///
+    /// The caller has judged both by the facts of `epoch`. While that epoch is the current one nothing a judgement
+    /// is based on has changed, and a store may rely on it; otherwise it judges again, in this transaction.
+    ///
     /// An issuance and a cut-off that concern the same key are ordered: one of them sees the other. The use of
     /// an API key (as the source of the record's own link) is counted in the same transaction.
     ///

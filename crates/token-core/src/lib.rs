@@ -52,3 +52,8 @@ pub mod limits {
     pub use crate::policy::{MAX_POLICY_NAME_BYTES, MAX_TTL_SECONDS};
     pub use crate::scope::{MAX_SCOPE_BYTES, MAX_SCOPE_TEXT_BYTES, MAX_SCOPES};
 }
+
+/// The law that CONTRIBUTING shows compiles.
+#[cfg(all(doctest, feature = "proptest"))]
+#[doc = include_str!("../../../CONTRIBUTING.md")]
+struct Contributing;

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use proptest::prelude::*;
-use zeroid_token_core::strategies::{Cut, Issued, Proof, World, WorldPlan, plans};
-use zeroid_token_core::{Act, Policy, Profile, Scope};
+use zeroid_token_core::strategies::{Cut, Issued, Proof, Step, World, WorldPlan, plans};
+use zeroid_token_core::{Act, Policy, Profile, Refusal, Scope};
 
 /// Who presented each credential from the root to this one, found by walking up.
 fn ancestors(world: &World, at: usize) -> Vec<usize> {
@@ -225,6 +225,19 @@ proptest! {
             prop_assert_eq!(claims.cnf.as_ref().map(|cnf| &cnf.jkt), record.confirmation.as_ref());
             Ok(())
         })?;
+    }
+}
+
+proptest! {
+    /// Law 4, from the other side: a cut-off with a bound covers nothing that begins after it.
+    #[test]
+    fn law_4_a_new_beginning_is_never_dead_on_arrival(plan in plans(1..60)) {
+        let mut world = World::new(&plan);
+        for step in &plan.steps {
+            let refused = world.apply(step);
+            let begins = matches!(step, Step::Issue { .. });
+            prop_assert!(!(begins && matches!(refused, Some(Refusal::Subject(_)))), "{:?}", refused);
+        }
     }
 }
 

@@ -199,7 +199,7 @@ impl World {
         let root = parent.and_then(|parent| self.issued.get(self.root_of(parent)));
         let principal = root.and_then(|root| self.parties.get(root.party)).unwrap_or(party);
         let limits = &party.limits;
-        let key = (proof == Proof::ApiKey).then(|| KeyCaps {
+        let key = (proof == Proof::ApiKey).then_some(KeyCaps {
             id: party.api_key,
             scopes: limits.key_scopes.as_ref(),
             policy: limits.key_policy.as_ref(),
@@ -289,7 +289,7 @@ impl World {
     fn name(&mut self, order: Order) -> NewCredential {
         self.names += 1;
         let jti = CredentialId::from_bytes(u128::from(self.names).to_be_bytes());
-        NewCredential { jti, kid: kid(self.signing_key).unwrap_or_else(|| unreachable_kid()), order }
+        NewCredential { jti, kid: kid(self.signing_key).unwrap_or_else(unreachable_kid), order }
     }
 
     fn asked(&self, wish: &Wish) -> Asked {

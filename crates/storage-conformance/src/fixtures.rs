@@ -1,0 +1,262 @@
+//! Records to store: valid, rich, and different by a number.
+
+use serde_json::json;
+use zeroid_identity_model::{
+    ApiKeyId, CredentialId, ExternalId, Identity, IdentityId, IdentityType, Kind, Owner, PolicyId, SpiffeId,
+    Status, SubType, Tenant, Timestamp, TrustLevel,
+};
+use zeroid_storage::{
+    ActorLookup, ApiKeyRecord, CredentialDigest, Environment, Epoch, IdentityRecord, Issuance, PolicyRecord,
+    SecretHash, SigningKeyRecord, StoreError,
+};
+use zeroid_token_core::{
+    Audience, CredentialRecord, DecidedBy, GrantType, Lineage, Link, Order, Policy, ScopeSet, Source,
+};
+
+use crate::Shared;
+
+/// The moment everything happens around.
+pub const NOW: Timestamp = Timestamp::from_micros(1_790_000_000_123_456);
+
+/// A moment some seconds later.
+pub fn at(seconds: i64) -> Timestamp {
+    NOW.plus_seconds(seconds)
+}
+
+/// The tenant most cases use.
+pub fn ours() -> Tenant {
+    Tenant::new("ours", "prod").unwrap()
+}
+
+/// Another tenant.
+pub fn theirs() -> Tenant {
+    Tenant::new("theirs", "prod").unwrap()
+}
+
+fn bytes(kind: u8, number: u64) -> [u8; 16] {
+    let mut bytes = [kind; 16];
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    bytes
+}
+
+/// The n-th identity id.
+pub fn identity_id(number: u64) -> IdentityId {
+    IdentityId::from_bytes(bytes(1, number))
+}
+
+/// The n-th policy id.
+pub fn policy_id(number: u64) -> PolicyId {
+    PolicyId::from_bytes(bytes(2, number))
+}
+
+/// The n-th API key id.
+pub fn key_id(number: u64) -> ApiKeyId {
+    ApiKeyId::from_bytes(bytes(3, number))
+}
+
+/// The n-th credential id.
+pub fn jti(number: u64) -> CredentialId {
+    CredentialId::from_bytes(bytes(4, number))
+}
+
+/// The hash of the n-th secret.
+pub fn hash(number: u64) -> SecretHash {
+    let mut bytes = [9; 32];
+    bytes[24..].copy_from_slice(&number.to_be_bytes());
+    SecretHash(bytes)
+}
+
+/// Scopes of a text.
+pub fn scopes(text: &str) -> ScopeSet {
+    text.parse().unwrap()
+}
+
+/// The n-th policy of a tenant.
+pub fn policy(tenant: &Tenant, number: u64) -> PolicyRecord {
+    PolicyRecord {
+        tenant: tenant.clone(),
+        policy: Policy {
+            name: format!("policy {number} „ü“"),
+            allowed_scopes: Some(scopes("a b")),
+            delegable_scopes: scopes("c"),
+            required_trust_level: Some(TrustLevel::VerifiedThirdParty),
+            may_act: Some(vec!["spiffe://id.example/x/y/agent/z".parse().unwrap()]),
+            expires_at: Some(at(9_999)),
+            ..Policy::tenant_default(policy_id(number))
+        },
+        description: "for tests".to_owned(),
+        is_default: false,
+        created_at: at(i64::try_from(number).unwrap()),
+        updated_at: at(i64::try_from(number).unwrap()),
+    }
+}
+
+/// The n-th identity of a tenant, under a policy.
+pub fn identity(tenant: &Tenant, number: u64, policy: PolicyId) -> IdentityRecord {
+    let external_id: ExternalId = format!("agent-{number}").parse().unwrap();
+    let domain = "id.example".parse().unwrap();
+    let owner: Owner = format!("owner-{}@acme.example", number % 2).parse().unwrap();
+    let moment = at(i64::try_from(number).unwrap());
+    IdentityRecord {
+        identity: Identity {
+            id: identity_id(number),
+            tenant: tenant.clone(),
+            spiffe_id: SpiffeId::of_workload(&domain, tenant, IdentityType::Agent, &external_id).unwrap(),
+            external_id,
+            name: format!("Agent {number} — ENG-4421 “quoted” \u{1f600}"),
+            kind: Kind::new(IdentityType::Agent, Some(SubType::Orchestrator)).unwrap(),
+            trust_level: TrustLevel::FirstParty,
+            status: Status::Active,
+            owner: Some(owner),
+            expires_at: Some(at(1_000_000)),
+            public_key_pem: Some("-----BEGIN PUBLIC KEY-----".to_owned()),
+            framework: "langgraph".to_owned(),
+            version: "1.2".to_owned(),
+            publisher: "acme".to_owned(),
+            description: "line\nbreak".to_owned(),
+            capabilities: json!(["x", {"y": [1, null, 2.5]}]),
+            labels: json!({"team": "red", "n\"asty": "va'lue", "count": 7}),
+            metadata: json!({"deep": {"er": true}}),
+            created_at: moment,
+            created_by: "dev@acme.example".to_owned(),
+            updated_at: moment,
+            modified_by: String::new(),
+        },
+        allowed_scopes: None,
+        policy_id: policy,
+        version: 1,
+    }
+}
+
+/// The n-th API key, of an identity.
+pub fn api_key(tenant: &Tenant, number: u64, identity: IdentityId) -> ApiKeyRecord {
+    ApiKeyRecord {
+        id: key_id(number),
+        tenant: tenant.clone(),
+        identity,
+        name: format!("key {number}"),
+        description: "a key".to_owned(),
+        prefix: format!("zid_sk_{number:09}"),
+        hash: hash(number),
+        hash_key_version: 1,
+        scopes: Some(ScopeSet::nothing()),
+        policy_id: None,
+        environment: Environment::Test,
+        metadata: json!({"a": [1]}),
+        created_at: at(i64::try_from(number).unwrap()),
+        created_by: "dev@acme.example".to_owned(),
+        updated_at: at(i64::try_from(number).unwrap()),
+        expires_at: Some(at(500_000)),
+        revoked: None,
+        usage_count: 0,
+        last_used_at: None,
+    }
+}
+
+/// A signing key.
+pub fn signing_key(number: u64) -> SigningKeyRecord {
+    SigningKeyRecord {
+        kid: format!("kid-{number}").parse().unwrap(),
+        algorithm: "ES256".to_owned(),
+        state: "active".to_owned(),
+        created_at: at(i64::try_from(number).unwrap()),
+        activated_at: Some(at(7)),
+        retiring_at: None,
+        retired_at: None,
+        public_jwk: "{}".to_owned(),
+        wrapped: vec![0, 1, 255],
+    }
+}
+
+/// Store policy 1 and identities `first..=last`, each with a key of its number.
+pub async fn populated(store: &Shared, tenant: &Tenant, first: u64, last: u64) {
+    store.create_policy(policy(tenant, first)).await.unwrap();
+    for number in first..=last {
+        let record = identity(tenant, number, policy_id(first));
+        store.register(record, Some(api_key(tenant, number, identity_id(number)))).await.unwrap();
+    }
+}
+
+/// The link of the n-th credential of an identity, against its key.
+pub fn link(tenant: &Tenant, number: u64, presenter: u64, order: Order) -> Link {
+    let record = identity(tenant, presenter, policy_id(1));
+    Link {
+        jti: jti(number),
+        tenant: tenant.clone(),
+        identity: record.identity.id,
+        subject: record.identity.spiffe_id,
+        owner: record.identity.owner,
+        source: Source::ApiKey(key_id(presenter)),
+        family: None,
+        kid: "kid-1".parse().unwrap(),
+        issued_at: at(i64::try_from(number).unwrap()),
+        order,
+    }
+}
+
+/// The record of a lineage.
+pub fn record(lineage: Lineage) -> CredentialRecord {
+    CredentialRecord {
+        lineage,
+        grant_type: GrantType::ApiKey,
+        expires_at: at(3600).floor_to_second(),
+        usable: scopes("a b"),
+        delegable: scopes("c"),
+        requested: Some(scopes("a b x")),
+        max_delegation_depth: 5,
+        audience: Audience::of_issuer("https://id.example"),
+        confirmation: Some("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs".parse().unwrap()),
+        may_act: None,
+        decided_by: vec![DecidedBy { policy: policy_id(1), version: 1 }],
+    }
+}
+
+/// What stores a record, decided by facts read at an epoch.
+pub fn issuance(record: CredentialRecord, epoch: Epoch) -> Issuance {
+    let digest = CredentialDigest([record.jti().as_bytes()[15]; 32]);
+    Issuance { record, digest, guards: Vec::new(), epoch, spends: Vec::new(), now: at(10) }
+}
+
+/// Store the n-th credential as a root of an identity that is stored with its key.
+pub async fn issued_root(store: &Shared, tenant: &Tenant, number: u64, presenter: u64) -> CredentialRecord {
+    let facts = store.key_facts(&hash(presenter)).await.unwrap().expect("the key is stored");
+    let record = record(Lineage::root_of(link(tenant, number, presenter, facts.order)));
+    store.issue(issuance(record.clone(), facts.epoch)).await.unwrap();
+    record
+}
+
+/// What a child is stored by: facts read together, by which its chain was judged alive.
+pub async fn judged_child(
+    store: &Shared,
+    parent: &CredentialRecord,
+    number: u64,
+    presenter: u64,
+) -> Result<Issuance, StoreError> {
+    let facts = store.exchange_facts(parent.jti(), &ActorLookup::ApiKey(hash(presenter))).await.unwrap();
+    let subject = facts.subject.expect("the parent is stored");
+    let dead = |dead| StoreError::Dead(Box::new(dead));
+    zeroid_token_core::live(&subject.record, &subject.live, at(10)).map_err(dead)?;
+    let link = link(parent.tenant(), number, presenter, facts.order);
+    let lineage = parent.lineage.extended(link).unwrap();
+    let child = CredentialRecord { grant_type: GrantType::TokenExchange, ..record(lineage) };
+    Ok(issuance(child, facts.epoch))
+}
+
+/// Store the n-th credential as a child of another.
+pub async fn issued_child(
+    store: &Shared,
+    parent: &CredentialRecord,
+    number: u64,
+    presenter: u64,
+) -> Result<CredentialRecord, StoreError> {
+    let issuance = judged_child(store, parent, number, presenter).await?;
+    let record = issuance.record.clone();
+    store.issue(issuance).await?;
+    Ok(record)
+}
+
+/// Whether a stored credential is alive at a moment, judged by what the store says.
+pub async fn is_live(store: &Shared, jti: CredentialId) -> bool {
+    let facts = store.credential_facts(jti).await.unwrap().expect("the credential is stored");
+    zeroid_token_core::live(&facts.record, &facts.live, at(20)).is_ok()
+}
