@@ -53,6 +53,8 @@ pub(crate) async fn serve(
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
+        // A client may end its side after the request; it still gets its answer, and what it asked for is done whole.
+        .half_close(true)
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
