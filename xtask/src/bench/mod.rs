@@ -38,7 +38,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     let server = BenchServer::start()?;
     let (boss, aide) = (server.register("boss")?, server.register("aide")?);
     println!(
-        "\n{:<28}{:>12}{:>14}{:>10}{:>10}{:>18}",
+        "\n{:<28}{:>12}{:>14}{:>10}{:>10}  {:>20}",
         "scenario", "per second", "per CPU-s", "p50 us", "p99 us", "of the raw rate"
     );
     let issue = format!("grant_type=api_key&api_key={boss}&scope=read+write");
@@ -156,7 +156,7 @@ fn report(name: &str, figures: &Figures, raw: Option<(&str, f64)>) {
         format!("{:.0} % of {what}", figures.per_cpu_second / rate * 100.0)
     });
     println!(
-        "{name:<28}{:>12.0}{:>14.0}{:>10.0}{:>10.0}{of:>18}",
+        "{name:<28}{:>12.0}{:>14.0}{:>10.0}{:>10.0}  {of:>20}",
         figures.per_second, figures.per_cpu_second, figures.p50_micros, figures.p99_micros
     );
 }

@@ -1,0 +1,344 @@
+//! Every way `decide` and `live` refuse, one row each: what was wrong, and what the client reads.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use zeroid_identity_model::{
+    ApiKeyId, CredentialId, ExternalId, Identity, IdentityId, IdentityType, Kind, PolicyId, Status, Tenant,
+    Timestamp, TrustLevel,
+};
+use zeroid_token_core::{
+    ActorProof, Asked, AttestationLevel, Audience, CredentialRecord, CutOff, CutOffKey, Dead, Facts,
+    GrantType, IssuerRules, KeyCaps, LiveFacts, NewCredential, OAuthCode, Order, Plan, Policy, Presenter,
+    Profile, Reason, Refusal, Route, ScopeSet, Source, Standing, decide, live,
+};
+
+use zeroid_token_core::limits::{MAX_DEPTH, MAX_LINKS};
+
+const NOW: i64 = 1_790_000_000;
+const KEY_PROOF: ActorProof = ActorProof::ApiKey(ApiKeyId::from_bytes([9; 16]));
+
+/// One request: a root by API key, or an exchange of `parent`, that succeeds until something is changed.
+struct Case {
+    rules: IssuerRules,
+    identity: Identity,
+    policy: Policy,
+    allowed: Option<ScopeSet>,
+    key_scopes: Option<ScopeSet>,
+    key_policy: Option<Policy>,
+    key_expires_at: Option<Timestamp>,
+    attestation: Option<AttestationLevel>,
+    parent: Option<CredentialRecord>,
+    proof: ActorProof,
+    asked: Asked,
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix_seconds(NOW + seconds)
+}
+
+fn scopes(text: &str) -> ScopeSet {
+    text.parse().unwrap()
+}
+
+fn identity(name: &str, number: u8) -> Identity {
+    Identity {
+        id: IdentityId::from_bytes([number; 16]),
+        tenant: Tenant::new("acme", "prod").unwrap(),
+        external_id: name.parse::<ExternalId>().unwrap(),
+        spiffe_id: format!("spiffe://id.example/acme/prod/agent/{name}").parse().unwrap(),
+        name: name.to_owned(),
+        kind: Kind::new(IdentityType::Agent, None).unwrap(),
+        trust_level: TrustLevel::Unverified,
+        status: Status::Active,
+        owner: Some("dev@acme.example".parse().unwrap()),
+        expires_at: None,
+        public_key_pem: None,
+        framework: String::new(),
+        version: String::new(),
+        publisher: String::new(),
+        description: String::new(),
+        capabilities: serde_json::Value::Null,
+        labels: serde_json::Value::Null,
+        metadata: serde_json::Value::Null,
+        created_at: at(-60),
+        created_by: String::new(),
+        updated_at: at(-60),
+        modified_by: String::new(),
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        id: PolicyId::from_bytes([1; 16]),
+        version: 1,
+        name: "default".to_owned(),
+        max_ttl_seconds: 3600,
+        allowed_grant_types: [GrantType::ApiKey, GrantType::TokenExchange].into(),
+        allowed_scopes: None,
+        delegable_scopes: ScopeSet::nothing(),
+        required_trust_level: None,
+        required_attestation: None,
+        max_delegation_depth: 5,
+        may_act: None,
+        is_active: true,
+        expires_at: None,
+    }
+}
+
+impl Case {
+    fn root() -> Self {
+        Self {
+            rules: IssuerRules {
+                issuer: "https://id.example".to_owned(),
+                profile: Profile::Zeroid,
+                default_ttl_seconds: 3600,
+                delegated_ttl_seconds: 300,
+                max_ttl_seconds: 7200,
+            },
+            identity: identity("boss", 1),
+            policy: policy(),
+            allowed: None,
+            key_scopes: None,
+            key_policy: None,
+            key_expires_at: None,
+            attestation: None,
+            parent: None,
+            proof: KEY_PROOF,
+            asked: Asked { scopes: Some(scopes("read write")), ..Asked::default() },
+        }
+    }
+
+    fn exchange() -> Self {
+        Self::root().delegated("aide", 2)
+    }
+
+    /// The next hop: another identity, for the record this case decides.
+    fn delegated(self, name: &str, number: u8) -> Self {
+        let parent = self.decide().unwrap().record;
+        let asked = Asked { scopes: Some(scopes("read")), ..Asked::default() };
+        Self { identity: identity(name, number), parent: Some(parent), asked, ..Self::root() }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    fn decide(&self) -> Result<Plan, Refusal> {
+        let principal = identity("boss", 1);
+        let key = KeyCaps {
+            id: ApiKeyId::from_bytes([9; 16]),
+            scopes: self.key_scopes.as_ref(),
+            policy: self.key_policy.as_ref(),
+            expires_at: self.key_expires_at,
+        };
+        let root = Route::Root { grant: GrantType::ApiKey, source: Source::ApiKey(key.id) };
+        let depth = self.parent.as_ref().map_or(0, |parent| parent.lineage.len());
+        let facts = |route| Facts {
+            rules: &self.rules,
+            presenter: Presenter {
+                identity: &self.identity,
+                allowed_scopes: self.allowed.as_ref(),
+                policy: &self.policy,
+                key: Some(key.clone()),
+                attestation: self.attestation,
+                registered_key: None,
+            },
+            principal: &principal,
+            route,
+            asked: &self.asked,
+            new: NewCredential {
+                jti: CredentialId::from_bytes([u8::try_from(100 + depth).unwrap(); 16]),
+                kid: "key-1".parse().unwrap(),
+                order: Order(1 + u64::try_from(depth).unwrap()),
+            },
+        };
+        let Some(parent) = &self.parent else { return decide(&facts(root), at(0)) };
+        let mut standings = LiveFacts::default();
+        standings.standings.extend(parent.lineage.links().map(|link| Standing {
+            identity: link.identity,
+            status: Status::Active,
+            expires_at: None,
+        }));
+        let parent = live(parent, &standings, at(0)).unwrap();
+        decide(&facts(Route::Exchange { parent, proof: self.proof }), at(0))
+    }
+
+    /// It is refused, with this code and words that name this.
+    #[track_caller]
+    fn refuses(self, code: OAuthCode, says: &str) -> Refusal {
+        let refusal = self.decide().map(|plan| plan.record).unwrap_err();
+        assert_eq!(refusal.oauth_code(), code, "{refusal}");
+        assert!(refusal.to_string().contains(says), "`{refusal}` says `{says}`");
+        refusal
+    }
+}
+
+#[test]
+fn what_is_not_refused() {
+    let root = Case::root().decide().unwrap();
+    assert_eq!(root.record.usable, scopes("read write"));
+    assert_eq!(root.record.expires_at, at(3600));
+    let leaf = Case::exchange().decide().unwrap();
+    assert_eq!((leaf.record.delegation_depth(), leaf.record.expires_at), (1, at(300)));
+    assert_eq!(leaf.record.mission_id(), root.record.jti());
+}
+
+#[test]
+fn who_may_not_act() {
+    use OAuthCode::InvalidGrant;
+    for status in [Status::Pending, Status::Suspended, Status::Deactivated] {
+        Case::root().with(|case| case.identity.status = status).refuses(InvalidGrant, status.as_str());
+    }
+    Case::root().with(|case| case.identity.expires_at = Some(at(0))).refuses(InvalidGrant, "expired");
+    Case::root().with(|case| case.key_expires_at = Some(at(0))).refuses(InvalidGrant, "credential_expired");
+    let foreign = Case::exchange().with(|case| case.identity.tenant = Tenant::new("acme", "test").unwrap());
+    assert_eq!(foreign.refuses(InvalidGrant, "tenant"), Refusal::ForeignActor);
+}
+
+#[test]
+fn whom_may_act_does_not_name() {
+    let named = |name: &str| vec![identity(name, 7).spiffe_id];
+    let hop = |list| Case::root().with(|case| case.asked.may_act = Some(list)).delegated("aide", 2);
+    assert!(hop(named("aide")).decide().is_ok());
+    hop(named("other")).refuses(OAuthCode::InvalidGrant, "may_act");
+    hop(Vec::new()).refuses(OAuthCode::InvalidGrant, "may_act");
+    // The presenter itself only narrows what is its own.
+    let own = hop(named("other")).with(|case| case.identity = identity("boss", 1));
+    assert_eq!(own.decide().unwrap().record.delegation_depth(), 0);
+}
+
+#[test]
+fn a_bound_token_wants_its_proof() {
+    use OAuthCode::InvalidDpopProof;
+    let key = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+    let bound = || {
+        let root = Case::root().with(|case| case.asked.proven_key = Some(key.parse().unwrap()));
+        root.delegated("aide", 2)
+    };
+    bound().refuses(InvalidDpopProof, "no proof");
+    bound().with(|case| case.proof = ActorProof::Assertion).refuses(InvalidDpopProof, "no proof");
+    let proven = bound().with(|case| case.asked.proven_key = Some(key.parse().unwrap()));
+    assert_eq!(proven.decide().unwrap().record.confirmation, Some(key.parse().unwrap()));
+}
+
+#[test]
+fn how_deep_is_too_deep() {
+    let deep = Case::root().with(|case| case.policy.max_delegation_depth = 1).delegated("aide", 2);
+    let refusal = deep.delegated("third", 3).refuses(OAuthCode::InvalidScope, "2 deep, at most 1");
+    assert_eq!(refusal, Refusal::ChainTooDeep { depth: 2, cap: 1 });
+    // The longest chain there is, by policies that allow it, and then not one hop more.
+    let allow = |case: &mut Case| case.policy.max_delegation_depth = u8::MAX;
+    let mut chain = Case::root().with(allow);
+    for hop in 1..=MAX_DEPTH {
+        chain = chain.delegated(&format!("hop-{hop}"), hop + 1).with(allow);
+    }
+    assert_eq!(chain.decide().unwrap().record.delegation_depth(), MAX_DEPTH);
+    chain.delegated("last", 99).with(allow).refuses(OAuthCode::InvalidScope, "17 deep, at most 16");
+}
+
+#[test]
+fn narrowing_is_no_hop_but_ends_somewhere() {
+    let mut own = Case::root();
+    for _ in 1..MAX_LINKS {
+        own = own.delegated("boss", 1);
+    }
+    assert_eq!(own.decide().unwrap().record.delegation_depth(), 0);
+    own.delegated("boss", 1).refuses(OAuthCode::InvalidRequest, "links");
+}
+
+#[test]
+fn what_a_policy_forbids() {
+    use OAuthCode::PolicyViolation;
+    let forbids = |says: &str, change: fn(&mut Policy)| {
+        Case::root().with(|case| change(&mut case.policy)).refuses(PolicyViolation, says);
+        let by_key = Case::root().with(|case| case.key_policy = Some(policy()));
+        by_key.with(|case| change(case.key_policy.as_mut().unwrap())).refuses(PolicyViolation, says);
+    };
+    forbids("not active", |policy| policy.is_active = false);
+    forbids("expired", |policy| policy.expires_at = Some(at(0)));
+    forbids("`api_key` is not allowed", |policy| policy.allowed_grant_types.clear());
+    forbids("trust level", |policy| policy.required_trust_level = Some(TrustLevel::FirstParty));
+    forbids("`platform` is required", |policy| {
+        policy.required_attestation = Some(AttestationLevel::Platform);
+    });
+    let longer = Case::root().with(|case| case.asked.ttl_seconds = Some(3601));
+    longer.refuses(PolicyViolation, "3601 s asked for, at most 3600 s");
+    let attested = Case::root().with(|case| {
+        case.policy.required_attestation = Some(AttestationLevel::Platform);
+        case.attestation = Some(AttestationLevel::Hardware);
+    });
+    assert!(attested.decide().is_ok());
+    let no_exchange = Case::exchange().with(|case| {
+        case.policy.allowed_grant_types.remove(&GrantType::TokenExchange);
+    });
+    no_exchange.refuses(PolicyViolation, "token_exchange");
+}
+
+#[test]
+fn which_side_refused_a_scope() {
+    let refused = |case: Case, side: &str| {
+        let says = format!("`read` is {side}");
+        case.with(|case| case.asked.scopes = Some(scopes("read"))).refuses(OAuthCode::InvalidScope, &says);
+    };
+    let other = || Some(scopes("other"));
+    refused(Case::root().with(|case| case.allowed = other()), "not in the identity's allowed_scopes");
+    refused(Case::root().with(|case| case.allowed = Some(ScopeSet::nothing())), "not in the identity's");
+    refused(
+        Case::root().with(|case| case.policy.allowed_scopes = other()),
+        "not in the identity's credential policy",
+    );
+    refused(Case::root().with(|case| case.key_scopes = other()), "not in the key's scopes");
+    let by_key = Policy { allowed_scopes: other(), ..policy() };
+    refused(Case::root().with(|case| case.key_policy = Some(by_key)), "not in the key's credential policy");
+    let narrow = Case::root().with(|case| case.asked.scopes = other()).delegated("aide", 2);
+    refused(narrow, "not held by the subject token");
+    let manage = Case::root().with(|case| case.asked.scopes = Some(scopes("nhi:manage")));
+    manage.refuses(OAuthCode::InvalidScope, "a management scope");
+    for asked in [None, Some(ScopeSet::nothing())] {
+        Case::exchange().with(|case| case.asked.scopes = asked).refuses(OAuthCode::InvalidScope, "required");
+    }
+}
+
+#[test]
+fn a_resource_outside_the_parents() {
+    let audience = |text: &str| Some(Audience::asked_for(vec![text.to_owned()]).unwrap());
+    let hop = |text| {
+        let root = Case::root().with(|case| case.asked.audience = audience("https://a.example"));
+        root.delegated("aide", 2).with(|case| case.asked.audience = audience(text))
+    };
+    assert!(hop("https://a.example").decide().is_ok());
+    hop("https://b.example").refuses(OAuthCode::InvalidTarget, "https://b.example");
+}
+
+#[test]
+fn why_a_credential_is_dead() {
+    let record = Case::exchange().decide().unwrap().record;
+    let boss = record.lineage.root().identity;
+    let facts = |status, expires_at| {
+        let mut facts = LiveFacts::default();
+        for link in record.lineage.links() {
+            facts.standings.push(Standing { identity: link.identity, status, expires_at });
+        }
+        facts
+    };
+    assert!(live(&record, &facts(Status::Active, None), at(0)).is_ok());
+    assert_eq!(live(&record, &facts(Status::Active, None), at(300)).unwrap_err(), Dead::Expired);
+    assert!(live(&record, &facts(Status::Active, None), at(299)).is_ok());
+    let suspended = live(&record, &facts(Status::Suspended, None), at(0)).unwrap_err();
+    assert!(matches!(suspended, Dead::Identity { identity, .. } if identity == boss), "{suspended}");
+    let ended = live(&record, &facts(Status::Active, Some(at(10))), at(10)).unwrap_err();
+    assert!(matches!(ended, Dead::Identity { .. }), "{ended}");
+    let unknown = live(&record, &LiveFacts::default(), at(0)).unwrap_err();
+    assert_eq!(unknown, Dead::Unknown { identity: boss });
+    let mut cut = facts(Status::Active, None);
+    cut.cut_offs.push(CutOff {
+        tenant: Some(record.tenant().clone()),
+        key: CutOffKey::Identity(boss),
+        up_to: Some(Order(1)),
+        at: at(0),
+        reason: Reason::new("test"),
+    });
+    let dead = live(&record, &cut, at(0)).unwrap_err();
+    assert!(matches!(dead, Dead::CutOff(_)), "{dead}");
+    assert_eq!(Refusal::from(dead).oauth_code(), OAuthCode::InvalidGrant);
+}
