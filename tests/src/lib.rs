@@ -17,7 +17,7 @@ mod server;
 
 pub use client::{Answer, Client};
 pub use python::{run_python, run_python_text};
-pub use server::{Server, binary};
+pub use server::{Server, binary, command};
 
 use serde_json::{Value, json};
 

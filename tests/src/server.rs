@@ -52,6 +52,16 @@ pub fn binary() -> &'static Path {
     })
 }
 
+/// The binary with these settings and none of this process's own.
+pub fn command(settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ZEROID_")) {
+        command.env_remove(name);
+    }
+    command.envs(settings.iter().copied());
+    command
+}
+
 impl Server {
     /// Start in `dev` mode on a fresh folder.
     pub fn start() -> Self {
@@ -64,12 +74,19 @@ impl Server {
     }
 
     fn start_in(data: Arc<TempDir>, settings: &[(&str, &str)], listen: &str) -> Self {
-        let mut command = Command::new(binary());
+        let mut command = command(settings);
         command.args(["dev", "--listen", listen, "--data"]).arg(data.path());
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ZEROID_")) {
-            command.env_remove(name);
-        }
-        command.envs(settings.iter().copied());
+        Self::launch(command, data)
+    }
+
+    /// Start in production mode on a folder that `init` made, on a free port.
+    pub fn serve(data: Arc<TempDir>, settings: &[(&str, &str)]) -> Self {
+        let mut command = command(settings);
+        command.env("ZEROID_LISTEN", "127.0.0.1:0").env("ZEROID_DATA_DIR", data.path()).arg("serve");
+        Self::launch(command, data)
+    }
+
+    fn launch(mut command: Command, data: Arc<TempDir>) -> Self {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server starts");
         let log = Arc::new(Mutex::new(String::new()));
@@ -90,7 +107,7 @@ impl Server {
             log.lock().unwrap().push_str(&line);
         }
         readers.push(follow(stdout, Arc::clone(&log)));
-        let server = Self { child, data, base, management_key, log, readers };
+        let mut server = Self { child, data, base, management_key, log, readers };
         let client = server.client();
         for _ in 0..200 {
             let ready =
@@ -100,7 +117,6 @@ impl Server {
             }
             std::thread::sleep(std::time::Duration::from_millis(25));
         }
-        let mut server = server;
         if server.management_key.is_empty() {
             let printed = server.printed();
             let found = printed.split_whitespace().find(|word| word.starts_with("zid_sk_"));

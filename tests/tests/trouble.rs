@@ -1,0 +1,92 @@
+//! A store that fails is our fault: 5xx, one log line, nothing changed; never `invalid_grant` or `active: false`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
+use serde_json::json;
+use zeroid_tests::{Answer, Server, delegate, introspect, is_active, issue, register};
+
+/// The database, opened by somebody else.
+fn beside(server: &Server) -> SqliteConnection {
+    SqliteConnection::establish(server.data().join("zeroid.db").to_str().unwrap()).unwrap()
+}
+
+/// One line of the log tells of this answer, as an error with its request id.
+#[track_caller]
+fn logged_once(server: &Server, answer: &Answer) {
+    let id = answer.header("x-request-id");
+    let printed = server.printed();
+    let lines = printed.lines().filter(|line| line.contains(id) && line.contains("our fault")).count();
+    assert_eq!(lines, 1, "{id} in {printed}");
+    assert!(answer.body.contains(id), "the answer names its request id: {answer:?}");
+}
+
+#[test]
+fn a_store_that_takes_no_writes_is_retried_later() {
+    let server = Server::start();
+    let client = server.client();
+    let (boss, aide) = (register(&client, "boss", json!({})), register(&client, "aide", json!({})));
+    let root = issue(&client, &boss.api_key, "read").token();
+    let mut other = beside(&server);
+    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+    let body = json!({"name": "late", "external_id": "late", "created_by": "dev@company.com"});
+    let (tried, registered) = std::thread::scope(|scope| {
+        let tried = [
+            scope.spawn(|| issue(&client, &boss.api_key, "read")),
+            scope.spawn(|| delegate(&client, &root, &aide.api_key, "read")),
+            scope.spawn(|| client.post("/oauth2/token/revoke", &json!({"token": root}))),
+        ];
+        let registered = client.post("/agents/register", &body);
+        (tried.map(|trying| trying.join().unwrap()), registered)
+    });
+    assert_eq!((registered.status, registered.header("content-type")), (503, "application/problem+json"));
+    for answer in &tried {
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert_eq!(answer.text("/error"), "temporarily_unavailable");
+        assert_eq!(answer.header("retry-after"), "1");
+        logged_once(&server, answer);
+    }
+    assert!(is_active(&client, &root), "nothing revoked it, and reading goes on");
+    other.batch_execute("ROLLBACK").unwrap();
+    assert!(is_active(&client, &root), "a revocation that was not acknowledged did not happen");
+    let late = client.get("/agents/registry?search=late");
+    assert_eq!(late.json["total"], 0, "{late:?}");
+    assert_eq!(client.post("/agents/register", &body).status, 201);
+    assert_eq!(client.post("/oauth2/token/revoke", &json!({"token": root})).status, 200);
+    assert!(!is_active(&client, &root));
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_no_verdict() {
+    let server = Server::start();
+    let client = server.client();
+    let (boss, aide) = (register(&client, "boss", json!({})), register(&client, "aide", json!({})));
+    let mut other = beside(&server);
+    for table in ["credentials", "api_keys", "identities", "cut_offs"] {
+        let root = issue(&client, &boss.api_key, "read").token();
+        other.batch_execute(&format!("ALTER TABLE {table} RENAME TO hidden")).unwrap();
+        let answers = [
+            issue(&client, &boss.api_key, "read"),
+            delegate(&client, &root, &aide.api_key, "read"),
+            introspect(&client, &root),
+            client.post("/oauth2/token/revoke", &json!({"token": root})),
+        ];
+        for answer in &answers {
+            // What is answered at all is answered as if nothing were wrong; the rest is our fault.
+            match answer.status {
+                200 => assert_ne!(answer.json["active"], json!(false), "{table}: {answer:?}"),
+                500 | 503 => logged_once(&server, answer),
+                _ => panic!("{table}: {answer:?}"),
+            }
+        }
+        assert!(answers.iter().any(|answer| answer.status >= 500), "{table}: nothing failed");
+        other.batch_execute(&format!("ALTER TABLE hidden RENAME TO {table}")).unwrap();
+        assert_eq!(issue(&client, &boss.api_key, "read").status, 200, "{table}: it goes on");
+    }
+}
