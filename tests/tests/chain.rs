@@ -123,3 +123,47 @@ fn what_a_credential_says_is_told_the_same_everywhere() {
     assert_eq!(told["act"]["sub"], row["delegated_by_wimse_uri"]);
     assert_eq!(told["sub"], row["subject"]);
 }
+
+#[test]
+fn the_rfc8693_profile_tells_the_chain_the_other_way_round() {
+    let server = Server::start_with(&[("ZEROID_TOKEN_PROFILE", "rfc8693")]);
+    let client = server.client();
+    let [boss, aide, third] = ["boss", "aide", "third"].map(|name| register(&client, name, json!({})));
+    let root = issue(&client, &boss.api_key, "read write").token();
+    let middle = delegate(&client, &root, &aide.api_key, "read").token();
+    let leaf = delegate(&client, &middle, &third.api_key, "read").token();
+    let told = introspect(&client, &leaf);
+    assert_eq!((told.text("/sub"), told.text("/act/sub")), (boss.uri.clone(), third.uri.clone()), "{told:?}");
+    assert_eq!(told.text("/act/act/sub"), aide.uri);
+    assert_eq!(told.text("/act/external_id"), "third");
+    assert_eq!(told.json["delegation_depth"], 2);
+    assert!(introspect(&client, &root).json.get("act").is_none(), "nobody acts for the principal itself");
+    let metadata = client.get("/.well-known/oauth-authorization-server");
+    assert!(metadata.body.contains("rfc8693"), "{metadata:?}");
+    revoke(&client, &middle);
+    assert!(is_active(&client, &root) && !is_active(&client, &middle) && !is_active(&client, &leaf));
+}
+
+#[test]
+fn a_jwt_svid_is_the_same_credential() {
+    let server = Server::start();
+    let client = server.client();
+    let (boss, aide) = (register(&client, "boss", json!({})), register(&client, "aide", json!({})));
+    let svid = "urn:ietf:params:oauth:token-type:jwt";
+    let root = client.post(
+        "/oauth2/token",
+        &json!({"grant_type": "api_key", "api_key": boss.api_key, "scope": "read", "requested_token_type": svid}),
+    );
+    assert_eq!(root.text("/issued_token_type"), svid);
+    assert_eq!(header(&root.token()), json!("JWT"));
+    let leaf = delegate(&client, &root.token(), &aide.api_key, "read");
+    assert_eq!(header(&leaf.token()), json!("at+jwt"), "asked for anew at each hop");
+    revoke(&client, &root.token());
+    assert!(!is_active(&client, &leaf.token()));
+}
+
+/// The `typ` of a token's header.
+fn header(token: &str) -> Value {
+    let bytes = zeroid_jose::parse(token).unwrap();
+    json!(bytes.peek().header.typ)
+}

@@ -91,7 +91,8 @@ pub struct TokenAnswer<'a> {
     pub exchanged: bool,
 }
 
-/// The body of a successful token response (RFC 6749 §5.1, RFC 8693 §2.2.1).
+/// The body of a successful token response (RFC 6749 §5.1, RFC 8693 §2.2.1). `issued_token_type` stands in every
+/// answer to an exchange, and wherever what was issued is no plain access token (house rule C7).
 pub fn token_response(answer: &TokenAnswer<'_>) -> Value {
     let claims = answer.claims;
     let mut body = Map::new();
@@ -106,7 +107,7 @@ pub fn token_response(answer: &TokenAnswer<'_>) -> Value {
     }
     put("jti", claims.jti.to_string().into());
     put("iat", claims.iat.into());
-    if answer.exchanged {
+    if answer.exchanged || answer.typ == TokenTyp::JwtSvid {
         let issued = match answer.typ {
             TokenTyp::AccessToken => "urn:ietf:params:oauth:token-type:access_token",
             TokenTyp::JwtSvid => "urn:ietf:params:oauth:token-type:jwt",

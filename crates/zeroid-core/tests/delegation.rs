@@ -156,6 +156,19 @@ async fn a_bad_assertion_proves_nobody() {
     }
     let forged = assertion(&other, &uri, now, |_| {});
     assert!(matches!(world.hop_by_assertion(&root, forged, "x").await, Err(TokenError::ActorToken(_))));
+    // The algorithm comes from the key: a header that names another one is refused, `none` included.
+    let proof = assertion(&key, &uri, now, |_| {});
+    let rest = proof.split_once('.').unwrap().1;
+    for header in [
+        "eyJhbGciOiJub25lIn0",  // none
+        "eyJhbGciOiJIUzI1NiJ9", // HS256
+        "eyJhbGciOiJSUzI1NiJ9", // RS256
+        "eyJhbGciOiJFUzM4NCJ9", // ES384
+    ] {
+        let refused = world.hop_by_assertion(&root, format!("{header}.{rest}"), "x").await.unwrap_err();
+        assert_eq!(refused.oauth_code(), Some(OAuthCode::InvalidGrant), "{refused}");
+    }
+    world.hop_by_assertion(&root, proof, "x").await.unwrap();
     // An access token is no proof of being the actor.
     let own = world.root(&aide, "x").await.unwrap();
     let refused = world.hop_by_assertion(&root, own.access_token.expose().to_owned(), "x").await.unwrap_err();
