@@ -18,7 +18,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("zeroid-core", &["zeroid-token-core", "zeroid-storage", "zeroid-jose"]),
     ("zeroid-server", &["zeroid-core", "zeroid-storage-diesel", "zeroid-wire", "zeroid-jose"]),
     ("xtask", &[]),
-    ("zeroid-tests", &[]),
+    ("zeroid-tests", &["zeroid-test-postgres"]),
+    ("zeroid-test-postgres", &[]),
 ];
 
 /// The ground floor: rules alone.
