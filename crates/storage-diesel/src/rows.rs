@@ -150,18 +150,18 @@ impl ApiKeyRead {
     }
 }
 
-#[derive(Insertable)]
+#[derive(Clone, Insertable)]
 #[diesel(table_name = credentials)]
 pub(crate) struct CredentialRow {
-    jti: Vec<u8>,
+    pub(crate) jti: Vec<u8>,
     pub(crate) tenant_id: i64,
-    identity_id: Vec<u8>,
-    mission_id: Vec<u8>,
-    depth: i16,
-    issued_at: i64,
-    expires_at: i64,
-    digest: Vec<u8>,
-    body: String,
+    pub(crate) identity_id: Vec<u8>,
+    pub(crate) mission_id: Vec<u8>,
+    pub(crate) depth: i16,
+    pub(crate) issued_at: i64,
+    pub(crate) expires_at: i64,
+    pub(crate) digest: Vec<u8>,
+    pub(crate) body: String,
 }
 
 impl CredentialRow {

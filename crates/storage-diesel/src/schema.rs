@@ -99,7 +99,6 @@ diesel::table! {
 diesel::table! {
     sequence (id) {
         id -> BigInt,
-        reserved -> BigInt,
         epoch -> BigInt,
     }
 }

@@ -1,51 +1,12 @@
 //! What one decision needs, read together.
 
-use zeroid_identity_model::{IdentityId, PolicyId, Timestamp};
-use zeroid_storage::{ActorFacts, ActorLookup, ApiKeyRecord, Guard, IdentityRecord, StoreError};
-use zeroid_token_core::{CredentialRecord, LiveFacts, Policy, Standing};
+use zeroid_identity_model::{IdentityId, Timestamp};
+use zeroid_storage::{Guard, StoreError};
+use zeroid_token_core::{CredentialRecord, LiveFacts, Standing};
 
 use super::{Conn, cut_offs, identities, keys, policies};
 use crate::cut_key;
-use crate::error::{corrupt, missing};
-
-/// An identity with what limits it.
-pub(crate) fn actor(
-    conn: &mut Conn,
-    identity: IdentityRecord,
-    key: Option<ApiKeyRecord>,
-) -> Result<ActorFacts, StoreError> {
-    let policy = policy(conn, identity.policy_id)?;
-    let key = match key {
-        Some(key) => {
-            let own = key.policy_id.map(|id| self::policy(conn, id)).transpose()?;
-            Some((key, own))
-        }
-        None => None,
-    };
-    Ok(ActorFacts { identity, policy, key })
-}
-
-fn policy(conn: &mut Conn, id: PolicyId) -> Result<Policy, StoreError> {
-    policies::by_id(conn, id)?.map(|record| record.policy).ok_or_else(|| missing("a policy"))
-}
-
-/// The actor of an exchange.
-pub(crate) fn find_actor(conn: &mut Conn, lookup: &ActorLookup) -> Result<Option<ActorFacts>, StoreError> {
-    match lookup {
-        ActorLookup::ApiKey(hash) => match keys::by_hash(conn, hash)? {
-            Some(key) => {
-                let identity =
-                    identities::by_id(conn, key.identity)?.ok_or_else(|| missing("an identity"))?;
-                Ok(Some(actor(conn, identity, Some(key))?))
-            }
-            None => Ok(None),
-        },
-        ActorLookup::Spiffe(uri) => match identities::by_uri(conn, uri)? {
-            Some(identity) => Ok(Some(actor(conn, identity, None)?)),
-            None => Ok(None),
-        },
-    }
-}
+use crate::error::corrupt;
 
 /// What the life of a credential that is to be stored is judged by. An identity that does not exist has no standing.
 pub(crate) fn live(conn: &mut Conn, tenant: i64, record: &CredentialRecord) -> Result<LiveFacts, StoreError> {

@@ -2,7 +2,7 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::Text;
 use zeroid_identity_model::{ExternalId, IdentityId, SpiffeId, Status, Timestamp};
 use zeroid_storage::{
     Conflict, Facets, IdentityFilter, IdentityRecord, Listed, OwnerFilter, Page, StoreError,
@@ -134,13 +134,7 @@ fn filtered<'a>(tenant: i64, filter: &'a IdentityFilter) -> Boxed<'a> {
         query = query.filter(super::super::has_label(name, value));
     }
     if let Some(text) = &filter.search {
-        let pattern = format!("%{}%", escaped(text));
-        let mut found: Box<dyn BoxableExpression<identities::table, Dialect, SqlType = Bool>> = Box::new(
-            identities::name
-                .like(pattern.clone())
-                .escape('\\')
-                .or(identities::external_id.like(pattern).escape('\\')),
-        );
+        let mut found = super::super::is_named_like(format!("%{}%", escaped(text)));
         if let Ok(id) = text.to_ascii_lowercase().parse::<IdentityId>() {
             found = Box::new(found.or(identities::id.eq(id.as_bytes().to_vec())));
         }

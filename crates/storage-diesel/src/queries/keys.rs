@@ -1,13 +1,9 @@
 //! API keys.
 
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel::sql_types::{BigInt, Binary};
 use zeroid_identity_model::{ApiKeyId, IdentityId, PolicyId, Timestamp};
-use zeroid_storage::{
-    ApiKeyFilter, ApiKeyRecord, ApiKeyStateFilter, Listed, Page, Revoked, SecretHash, StoreError,
-};
+use zeroid_storage::{ApiKeyFilter, ApiKeyRecord, ApiKeyStateFilter, Listed, Page, Revoked, StoreError};
 use zeroid_token_core::Reason;
 
 use super::{Conn, Dialect};
@@ -23,17 +19,6 @@ pub(crate) fn insert(conn: &mut Conn, tenant: i64, record: &ApiKeyRecord) -> Res
         Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Err(StoreError::Stale),
         Err(error) => Err(unavailable(error)),
     }
-}
-
-/// The key of this hash, whoever's.
-pub(crate) fn by_hash(conn: &mut Conn, hash: &SecretHash) -> Result<Option<ApiKeyRecord>, StoreError> {
-    let row: Option<ApiKeyRead> = api_keys::table
-        .filter(api_keys::hash.eq(hash.0.as_slice()))
-        .select(ApiKeyRead::as_select())
-        .get_result(conn)
-        .optional()
-        .map_err(unavailable)?;
-    row.map(ApiKeyRead::record).transpose()
 }
 
 /// The key of this id in this tenant.
@@ -132,37 +117,6 @@ pub(crate) fn revoke(
         .map_err(unavailable)?;
     Ok(())
 }
-
-/// Count that a key was used.
-pub(crate) fn count_use(conn: &mut Conn, id: ApiKeyId, uses: u64, last: Timestamp) -> Result<(), StoreError> {
-    let (uses, last) = (signed(uses), last.as_micros());
-    CountUse { id: *id.as_bytes(), uses, last }.execute(conn).map(drop).map_err(unavailable)
-}
-
-/// Written once a key and transaction, and kept prepared, which the query builder does with no update.
-#[derive(QueryId)]
-struct CountUse {
-    id: [u8; 16],
-    uses: i64,
-    last: i64,
-}
-
-impl QueryFragment<Dialect> for CountUse {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Dialect>) -> QueryResult<()> {
-        out.push_sql("UPDATE api_keys SET usage_count = usage_count + ");
-        out.push_bind_param::<BigInt, _>(&self.uses)?;
-        // Transactions may come in another order than their moments.
-        out.push_sql(", last_used_at = CASE WHEN last_used_at >= ");
-        out.push_bind_param::<BigInt, _>(&self.last)?;
-        out.push_sql(" THEN last_used_at ELSE ");
-        out.push_bind_param::<BigInt, _>(&self.last)?;
-        out.push_sql(" END WHERE id = ");
-        out.push_bind_param::<Binary, _>(&self.id)?;
-        Ok(())
-    }
-}
-
-impl RunQueryDsl<Conn> for CountUse {}
 
 /// Revoked keys no longer name a policy that is about to go.
 pub(crate) fn forget_policy(conn: &mut Conn, tenant: i64, policy: PolicyId) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! Signing keys, the server's own facts, the sequence, and forgetting.
+//! Signing keys, the server's own facts, the epoch, and forgetting.
 
 use diesel::prelude::*;
 use zeroid_identity_model::Timestamp;
@@ -52,17 +52,6 @@ pub(crate) fn add_fact(conn: &mut Conn, name: &str, value: &[u8]) -> Result<(), 
         .execute(conn)
         .map_err(unavailable)?;
     Ok(())
-}
-
-/// The last number of the sequence that may have been handed out.
-pub(crate) fn reserved(conn: &mut Conn) -> Result<u64, StoreError> {
-    sequence::table.select(sequence::reserved).get_result(conn).map(unsigned).map_err(unavailable)
-}
-
-/// Reserve the numbers of the sequence up to this one.
-pub(crate) fn reserve(conn: &mut Conn, up_to: u64) -> Result<(), StoreError> {
-    let set = diesel::update(sequence::table).set(sequence::reserved.eq(signed(up_to)));
-    set.execute(conn).map(drop).map_err(unavailable)
 }
 
 /// The state of the facts.

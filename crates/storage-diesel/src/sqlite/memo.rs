@@ -11,8 +11,8 @@ use zeroid_storage::{
 };
 use zeroid_token_core::{LiveFacts, Order, Standing};
 
-use super::queries;
 use super::reader::Reading;
+use super::{queries, single};
 use crate::cut_key;
 use crate::error::missing;
 
@@ -89,13 +89,13 @@ impl Reading<'_> {
     /// An actor with everything that limits it.
     pub(super) fn actor(&mut self, lookup: &ActorLookup) -> Result<Option<ActorFacts>, StoreError> {
         let hash = match lookup {
-            ActorLookup::Spiffe(_) => return queries::facts::find_actor(self.conn, lookup),
+            ActorLookup::Spiffe(_) => return single::find_actor(self.conn, lookup),
             ActorLookup::ApiKey(hash) => hash,
         };
         if let Some(known) = self.keys.get(hash, self.epoch) {
             return Ok(Some((*known).clone()));
         }
-        let found = queries::facts::find_actor(self.conn, lookup)?;
+        let found = single::find_actor(self.conn, lookup)?;
         if let Some(found) = &found {
             self.keys.put(*hash, self.epoch, found.clone());
         }

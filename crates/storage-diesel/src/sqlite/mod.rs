@@ -1,8 +1,10 @@
 //! SQLite: one file, one writer thread, a few readers.
 
 mod connection;
-mod job;
+mod hot;
+mod sequence;
 mod shared;
+mod single;
 mod statement;
 mod watch;
 mod writer;
@@ -11,17 +13,16 @@ mod cache;
 mod memo;
 mod reader;
 
-mod credential_verbs;
-mod identity_verbs;
-mod other_verbs;
-
 #[path = "../queries/mod.rs"]
 mod queries;
+#[path = "../verbs/mod.rs"]
+mod verbs;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use zeroid_identity_model::Tenant;
@@ -30,12 +31,13 @@ use zeroid_storage::StoreError;
 use crate::error::{OpenError, unavailable};
 use cache::KeyCache;
 use reader::Readers;
-use shared::{BLOCK, Shared};
+use shared::{BLOCK, Orders, Shared};
 use watch::FileWatch;
 use writer::Writer;
 
 pub(crate) type Conn = SqliteConnection;
 pub(crate) type Dialect = Sqlite;
+use SqliteStore as ThisStore;
 
 /// How a store on SQLite is opened.
 #[derive(Clone, Debug)]
@@ -129,6 +131,11 @@ impl SqliteStore {
         connection::pending(&mut conn, path)
     }
 
+    /// Whether the hot path can read.
+    async fn can_read(&self) -> Result<(), StoreError> {
+        self.readers.read(|reading| queries::server::fact(reading.conn, "ready").map(drop)).await
+    }
+
     /// Read on a pooled connection, away from the async threads.
     async fn read<T: Send + 'static>(
         &self,
@@ -170,8 +177,8 @@ impl SqliteStore {
 
 /// Reserve the first numbers, after all that may have been handed out before.
 fn start_sequence(conn: &mut Conn) -> Result<Shared, StoreError> {
-    let before = queries::server::reserved(conn)?;
-    queries::server::reserve(conn, before + BLOCK)?;
+    let before = sequence::reserved(conn)?;
+    sequence::reserve(conn, before + BLOCK)?;
     Ok(Shared::new(before, queries::server::epoch(conn)?))
 }
 
@@ -199,11 +206,18 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// A condition on an identity, in this dialect.
+pub(crate) type Condition =
+    Box<dyn diesel::BoxableExpression<crate::schema::identities::table, Dialect, SqlType = Bool>>;
+
+/// Whether name or external id is like a pattern, whatever the case of ASCII letters.
+pub(crate) fn is_named_like(pattern: String) -> Condition {
+    use crate::schema::identities::{external_id, name};
+    Box::new(name.like(pattern.clone()).escape('\\').or(external_id.like(pattern).escape('\\')))
+}
+
 /// Whether a top-level label has a string value; how JSON is asked is the dialect's affair.
-pub(crate) fn has_label(
-    name: &str,
-    value: &str,
-) -> Box<dyn diesel::BoxableExpression<crate::schema::identities::table, Dialect, SqlType = Bool>> {
+pub(crate) fn has_label(name: &str, value: &str) -> Condition {
     use diesel::sql_types::Text;
     // A row of `json_each` has the member's name apart, so no name can be mistaken for a path.
     let has = diesel::dsl::sql::<Bool>(

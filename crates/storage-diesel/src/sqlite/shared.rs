@@ -1,12 +1,13 @@
 //! What the writer and everybody else share in memory: the sequence, the epoch, the tenants' numbers.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
 
 use zeroid_identity_model::Tenant;
-use zeroid_storage::Epoch;
+use zeroid_storage::{Epoch, StoreError};
 use zeroid_token_core::Order;
+
+use super::Conn;
+use crate::tenants::TenantNumbers;
 
 /// Numbers of the sequence reserved by one write. What is left of a block after a crash is never used.
 pub(super) const BLOCK: u64 = 10_000;
@@ -20,8 +21,7 @@ pub(super) struct Shared {
     drawn: AtomicU64,
     /// The last number that callers may be handed: everything up to it is reserved on disk.
     reserved: AtomicU64,
-    /// Committed tenants. A number never changes.
-    tenants: RwLock<HashMap<Tenant, i64>>,
+    tenants: TenantNumbers,
 }
 
 impl Shared {
@@ -30,7 +30,7 @@ impl Shared {
             epoch: AtomicU64::new(epoch.0),
             drawn: AtomicU64::new(reserved_before),
             reserved: AtomicU64::new(reserved_before + BLOCK),
-            tenants: RwLock::default(),
+            tenants: TenantNumbers::default(),
         }
     }
 
@@ -42,6 +42,14 @@ impl Shared {
     /// The epoch that was committed; before anything of that transaction is answered.
     pub(super) fn raise_epoch(&self, to: Epoch) {
         self.epoch.fetch_max(to.0, Ordering::SeqCst);
+    }
+
+    pub(super) fn tenant(&self, tenant: &Tenant) -> Option<i64> {
+        self.tenants.tenant(tenant)
+    }
+
+    pub(super) fn remember_tenant(&self, tenant: &Tenant, id: i64) {
+        self.tenants.remember_tenant(tenant, id);
     }
 
     /// The next number of the sequence, if the reserved block has one left.
@@ -68,15 +76,15 @@ impl Shared {
     pub(super) fn publish(&self, reserved: u64) {
         self.reserved.fetch_max(reserved, Ordering::SeqCst);
     }
+}
 
-    /// The number of a tenant, if it is known without asking the database.
-    pub(super) fn tenant(&self, tenant: &Tenant) -> Option<i64> {
-        self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(tenant).copied()
-    }
+/// Numbers for a transaction: the shared sequence has them without asking the database.
+#[derive(Debug, Default)]
+pub(super) struct Orders(());
 
-    /// Remember the number of a tenant whose row is committed.
-    pub(super) fn remember_tenant(&self, tenant: &Tenant, id: i64) {
-        self.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone(), id);
+impl Orders {
+    pub(super) fn draw(&mut self, _: &mut Conn, shared: &Shared) -> Result<Order, StoreError> {
+        Ok(shared.draw_in_transaction())
     }
 }
 

@@ -1,113 +1,21 @@
 //! Group commit: one thread owns the write connection, and verbs that wait share a transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use zeroid_identity_model::{ApiKeyId, Tenant, Timestamp};
 use zeroid_storage::{Epoch, StoreError};
-use zeroid_token_core::{CutOff, CutOffKey, KeyId, Order, Reason};
+use zeroid_token_core::KeyId;
 
-use super::job::{Job, Ran, Verb};
 use super::shared::Shared;
 use super::statement::{BeginWrite, Commit, Release, Rollback, RollbackTo, Savepoint};
+use super::verbs::{Batch, Job, Ran, Verb, Writing};
 use super::watch::FileWatch;
-use super::{Conn, queries};
+use super::{Conn, queries, sequence, single};
 use crate::error::unavailable;
-
-/// What a verb sees while it is written.
-pub(super) struct Writing<'a> {
-    pub(super) conn: &'a mut Conn,
-    shared: &'a Shared,
-    batch: &'a mut Batch,
-    uncut_kids: &'a mut HashSet<KeyId>,
-}
-
-/// What the verbs of one transaction have in common.
-struct Batch {
-    /// The epoch the transaction began with.
-    epoch: Epoch,
-    /// Whether a verb of it changed facts.
-    changed: bool,
-    /// Whether a verb of it added a tenant, which may yet be undone.
-    added_tenant: bool,
-    /// Uses of API keys, by the verbs that were kept.
-    uses: HashMap<ApiKeyId, (u64, Timestamp)>,
-    /// Uses by the verb that runs.
-    fresh_uses: Vec<(ApiKeyId, Timestamp)>,
-}
-
-impl Writing<'_> {
-    /// Whether facts read at that epoch cannot have changed since.
-    pub(super) const fn is_current(&self, epoch: Epoch) -> bool {
-        !self.batch.changed && self.batch.epoch.0 == epoch.0
-    }
-
-    /// The next number of the sequence, after every number drawn so far; it is reserved by the commit.
-    pub(super) fn draw(&self) -> Order {
-        self.shared.draw_in_transaction()
-    }
-
-    /// The number of a tenant, given at its first use.
-    pub(super) fn tenant(&mut self, tenant: &Tenant) -> Result<i64, StoreError> {
-        if let Some(known) = self.find_tenant(tenant)? {
-            return Ok(known);
-        }
-        self.batch.added_tenant = true;
-        queries::tenants::add(self.conn, tenant)
-    }
-
-    /// The number of a tenant that must have stored something.
-    pub(super) fn known_tenant(&mut self, tenant: &Tenant) -> Result<i64, StoreError> {
-        self.find_tenant(tenant)?.ok_or(StoreError::NotFound)
-    }
-
-    /// The number of a tenant, if it has one.
-    pub(super) fn find_tenant(&mut self, tenant: &Tenant) -> Result<Option<i64>, StoreError> {
-        if let Some(known) = self.shared.tenant(tenant) {
-            return Ok(Some(known));
-        }
-        let found = queries::tenants::find(self.conn, tenant)?;
-        if let Some(id) = found
-            && !self.batch.added_tenant
-        {
-            self.shared.remember_tenant(tenant, id);
-        }
-        Ok(found)
-    }
-
-    /// Cut off a key, after everything that was issued before.
-    pub(super) fn cut(
-        &mut self,
-        of: Option<(i64, &Tenant)>,
-        key: CutOffKey,
-        reason: &Reason,
-        now: Timestamp,
-    ) -> Result<CutOff, StoreError> {
-        let order = self.draw();
-        queries::cut_offs::insert(self.conn, of, key, order, reason, now)
-    }
-
-    /// Whether a signing key was cut off; asked once a key and epoch.
-    pub(super) fn is_cut(&mut self, kid: &KeyId) -> Result<bool, StoreError> {
-        if !self.batch.changed && self.uncut_kids.contains(kid) {
-            return Ok(false);
-        }
-        let cut = queries::cut_offs::is_signing_key_cut(self.conn, kid)?;
-        if !cut && !self.batch.changed {
-            self.uncut_kids.insert(kid.clone());
-        }
-        Ok(cut)
-    }
-
-    /// Count a use of an API key; written once a key and transaction.
-    pub(super) fn count_use(&mut self, id: ApiKeyId, at: Timestamp) {
-        self.batch.fresh_uses.push((id, at));
-    }
-}
 
 /// The writer thread and the queue in front of it.
 pub(super) struct Writer {
@@ -204,8 +112,7 @@ impl Desk {
         }
         // Above what we know if another process wrote; never below.
         self.shared.raise_epoch(epoch);
-        let uses = HashMap::new();
-        let mut batch = Batch { epoch, changed: false, added_tenant: false, uses, fresh_uses: Vec::new() };
+        let mut batch = Batch::at(epoch);
         // An error undoes the only verb with the transaction, so that it needs no savepoint.
         if let [only] = jobs {
             if self.run_one(only.as_mut(), &mut batch) == Ran::Undone {
@@ -228,27 +135,19 @@ impl Desk {
     fn run_one(&mut self, job: &mut dyn Job, batch: &mut Batch) -> Ran {
         let (conn, shared, uncut_kids) = (&mut self.conn, &*self.shared, &mut self.uncut_kids.1);
         let ran = job.run(&mut Writing { conn, shared, batch, uncut_kids });
-        let fresh = std::mem::take(&mut batch.fresh_uses);
-        if ran == Ran::Done {
-            batch.changed |= job.changes_facts();
-            for (id, at) in fresh {
-                let (count, last) = batch.uses.entry(id).or_insert((0, at));
-                *count += 1;
-                *last = (*last).max(at);
-            }
-        }
+        batch.ended(ran, job.changes_facts());
         ran
     }
 
     /// What belongs to the transaction as a whole, and its commit.
     fn finish(&mut self, batch: &Batch) -> Result<(), StoreError> {
         for (id, (count, last)) in &batch.uses {
-            queries::keys::count_use(&mut self.conn, *id, *count, *last)?;
+            single::count_use(&mut self.conn, *id, *count, *last)?;
         }
         // Outside every savepoint: a verb that is undone must not undo the reservation of numbers others have.
         let reserve = self.shared.to_reserve();
         if let Some(up_to) = reserve {
-            queries::server::reserve(&mut self.conn, up_to)?;
+            sequence::reserve(&mut self.conn, up_to)?;
         }
         let raised = Epoch(batch.epoch.0 + 1);
         if batch.changed {

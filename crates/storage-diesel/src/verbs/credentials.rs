@@ -6,43 +6,16 @@ use zeroid_storage::{
     ActorLookup, ChainFacts, CredentialFacts, CredentialFilter, CredentialStore, CredentialView,
     ExchangeFacts, Issuance, KeyFacts, Listed, Page, SecretHash, StoreError,
 };
-use zeroid_token_core::{CutOff, CutOffKey, Dead, Order, Reason, Source, live};
+use zeroid_token_core::{CutOff, CutOffKey, Dead, Reason, Source, live};
 
-use super::reader::Reading;
-use super::writer::Writing;
-use super::{SqliteStore, queries};
+use super::writing::Writing;
+use super::{Conn, ThisStore, queries};
 use crate::rows::CredentialRow;
 
-impl SqliteStore {
-    /// The next number of the sequence; without a write unless the reserved block is used up.
-    ///
-    /// Drawn after the epoch of the facts is known: a cut-off of a higher number raises the epoch above it, and is
-    /// seen when the credential is stored.
-    async fn draw(&self) -> Result<Order, StoreError> {
-        if let Some(order) = self.shared.try_draw() {
-            return Ok(order);
-        }
-        self.writer.write(false, |writing| Ok(writing.draw())).await
-    }
-
-    /// The reader that remembers a credential, if one does.
-    fn reader_of(jti: CredentialId) -> usize {
-        usize::from(jti.as_bytes()[15])
-    }
-}
-
 #[async_trait]
-impl CredentialStore for SqliteStore {
+impl CredentialStore for ThisStore {
     async fn key_facts(&self, hash: &SecretHash) -> Result<Option<KeyFacts>, StoreError> {
-        // The epoch first: facts are never older than it says.
-        let epoch = self.shared.epoch();
-        if let Some(known) = self.keys.get(hash, epoch) {
-            return Ok(Some(KeyFacts { actor: (*known).clone(), order: self.draw().await?, epoch }));
-        }
-        let lookup = ActorLookup::ApiKey(*hash);
-        let read = self.readers.read(move |reading| Ok((reading.actor(&lookup)?, reading.epoch))).await?;
-        let (Some(actor), epoch) = read else { return Ok(None) };
-        Ok(Some(KeyFacts { actor, order: self.draw().await?, epoch }))
+        self.facts_of_key(*hash).await
     }
 
     async fn exchange_facts(
@@ -50,20 +23,17 @@ impl CredentialStore for SqliteStore {
         subject: CredentialId,
         actor: &ActorLookup,
     ) -> Result<ExchangeFacts, StoreError> {
-        let actor = actor.clone();
-        let read = move |reading: &mut Reading<'_>| reading.exchange(subject, &actor);
-        let facts = self.readers.read_at(Self::reader_of(subject), read).await?;
-        Ok(ExchangeFacts { order: self.draw().await?, ..facts })
+        self.facts_of_exchange(subject, actor.clone()).await
     }
 
     async fn issue(&self, issuance: Issuance) -> Result<(), StoreError> {
         // What can be done by the caller's thread is not left to the one writer.
         let row = CredentialRow::of(&issuance)?;
-        self.writer.write(false, move |writing| issue(writing, issuance, row)).await
+        self.store_credential(issuance, row).await
     }
 
     async fn credential_facts(&self, jti: CredentialId) -> Result<Option<CredentialFacts>, StoreError> {
-        self.readers.read_at(Self::reader_of(jti), move |reading| reading.credential(jti)).await
+        self.facts_of_credential(jti).await
     }
 
     async fn cut_off(
@@ -118,8 +88,7 @@ impl CredentialStore for SqliteStore {
         filter: CredentialFilter,
         page: Page,
     ) -> Result<Listed<CredentialView>, StoreError> {
-        let listed =
-            move |conn: &mut super::Conn, id| queries::credentials::list(conn, id, filter, page).map(Some);
+        let listed = move |conn: &mut Conn, id| queries::credentials::list(conn, id, filter, page).map(Some);
         let found = self.read_tenant(tenant, listed).await?;
         Ok(found.unwrap_or(Listed { items: Vec::new(), total: 0 }))
     }
@@ -137,7 +106,11 @@ impl CredentialStore for SqliteStore {
 ///
 /// When no fact changed since they were read, what the caller judged is still so. What their facts do not tell is
 /// judged in any case: the credential's own end, and whether the key that signed it was cut off.
-fn issue(writing: &mut Writing<'_>, issuance: Issuance, row: CredentialRow) -> Result<(), StoreError> {
+pub(crate) fn issue_one(
+    writing: &mut Writing<'_>,
+    issuance: &Issuance,
+    row: CredentialRow,
+) -> Result<(), StoreError> {
     let record = &issuance.record;
     let own = record.lineage.own();
     let unchanged = writing.is_current(issuance.epoch);

@@ -8,14 +8,14 @@ use zeroid_storage::{
 };
 use zeroid_token_core::{CutOff, CutOffKey, KeyId, Reason};
 
-use super::writer::Writing;
-use super::{Conn, SqliteStore, queries};
+use super::writing::Writing;
+use super::{Conn, ThisStore, queries};
 
 /// Most identities one sweep marks, and most used-up things it forgets: a sweep must not hold up the writer.
 const SWEEP: (i64, i64) = (500, 5000);
 
 #[async_trait]
-impl ApiKeyStore for SqliteStore {
+impl ApiKeyStore for ThisStore {
     async fn create_api_key(&self, key: ApiKeyRecord) -> Result<(), StoreError> {
         let create = move |writing: &mut Writing<'_>| {
             let tenant = writing.tenant(&key.tenant)?;
@@ -69,7 +69,7 @@ impl ApiKeyStore for SqliteStore {
 }
 
 #[async_trait]
-impl PolicyStore for SqliteStore {
+impl PolicyStore for ThisStore {
     async fn create_policy(&self, policy: PolicyRecord) -> Result<(), StoreError> {
         let create = move |writing: &mut Writing<'_>| {
             let tenant = writing.tenant(&policy.tenant)?;
@@ -128,7 +128,7 @@ impl PolicyStore for SqliteStore {
 }
 
 #[async_trait]
-impl SigningKeyStore for SqliteStore {
+impl SigningKeyStore for ThisStore {
     async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
         self.read(queries::server::signing_keys).await
     }
@@ -170,7 +170,7 @@ impl SigningKeyStore for SqliteStore {
 }
 
 #[async_trait]
-impl ServerStore for SqliteStore {
+impl ServerStore for ThisStore {
     async fn fact_or_insert(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         let (name, value) = (name.to_owned(), value.to_vec());
         let insert = move |writing: &mut Writing<'_>| match queries::server::fact(writing.conn, &name)? {
@@ -205,6 +205,6 @@ impl ServerStore for SqliteStore {
 
     async fn ready(&self) -> Result<(), StoreError> {
         self.writer.write(false, |writing| queries::server::touch(writing.conn)).await?;
-        self.readers.read(|reading| queries::server::fact(reading.conn, "ready").map(drop)).await
+        self.can_read().await
     }
 }

@@ -8,11 +8,11 @@ use zeroid_storage::{
 };
 use zeroid_token_core::CutOffKey;
 
-use super::writer::Writing;
-use super::{Conn, SqliteStore, queries};
+use super::writing::Writing;
+use super::{Conn, ThisStore, queries};
 
 #[async_trait]
-impl IdentityStore for SqliteStore {
+impl IdentityStore for ThisStore {
     async fn register(&self, identity: IdentityRecord, key: Option<ApiKeyRecord>) -> Result<(), StoreError> {
         let register = move |writing: &mut Writing<'_>| {
             let tenant = writing.tenant(&identity.identity.tenant)?;

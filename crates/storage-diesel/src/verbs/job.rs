@@ -3,11 +3,11 @@
 use tokio::sync::oneshot;
 use zeroid_storage::StoreError;
 
-use super::writer::Writing;
+use super::writing::Writing;
 
 /// How a verb ended, seen from the transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ran {
+pub(crate) enum Ran {
     /// Its changes are to be kept.
     Done,
     /// It refused or failed: its changes, if any, are to be undone.
@@ -15,7 +15,7 @@ pub(super) enum Ran {
 }
 
 /// A verb that waits to be written.
-pub(super) trait Job: Send {
+pub(crate) trait Job: Send {
     /// Run inside the transaction.
     fn run(&mut self, writing: &mut Writing<'_>) -> Ran;
 
@@ -28,7 +28,7 @@ pub(super) trait Job: Send {
 }
 
 /// A verb and who waits for its answer.
-pub(super) struct Verb<T, F> {
+pub(crate) struct Verb<T, F> {
     verb: Option<F>,
     outcome: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
@@ -36,7 +36,7 @@ pub(super) struct Verb<T, F> {
 }
 
 impl<T, F> Verb<T, F> {
-    pub(super) fn new(verb: F, changes_facts: bool) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
+    pub(crate) fn new(verb: F, changes_facts: bool) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
         let (answer, answered) = oneshot::channel();
         (Self { verb: Some(verb), outcome: None, answer, changes_facts }, answered)
     }

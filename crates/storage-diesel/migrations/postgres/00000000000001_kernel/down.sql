@@ -1,0 +1,12 @@
+DROP SEQUENCE order_blocks;
+DROP TABLE sequence;
+DROP TABLE server_facts;
+DROP TABLE signing_keys;
+DROP TABLE spent;
+DROP TABLE cut_offs;
+DROP TABLE credentials;
+DROP FUNCTION written_once();
+DROP TABLE api_keys;
+DROP TABLE identities;
+DROP TABLE policies;
+DROP TABLE tenants;

@@ -1,0 +1,242 @@
+//! Statements for a whole batch: one round trip, however many rows.
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Binary, SmallInt, Text};
+use zeroid_identity_model::{ApiKeyId, CredentialId, IdentityId, PolicyId, SpiffeId, Timestamp};
+use zeroid_storage::{
+    ApiKeyRecord, CredentialDigest, IdentityRecord, PolicyRecord, SecretHash, Spend, StoreError,
+};
+use zeroid_token_core::{CredentialRecord, CutOff};
+
+use super::Conn;
+use crate::error::unavailable;
+use crate::rows::{ApiKeyRead, CredentialRow, bytes, from_json, signed};
+use crate::schema::{api_keys, credentials, cut_offs, identities, policies};
+
+/// Store credentials.
+pub(super) fn insert_credentials(conn: &mut Conn, rows: Vec<CredentialRow>) -> Result<(), StoreError> {
+    let mut columns = InsertCredentials::default();
+    for row in rows {
+        columns.jti.push(row.jti);
+        columns.tenant_id.push(row.tenant_id);
+        columns.identity_id.push(row.identity_id);
+        columns.mission_id.push(row.mission_id);
+        columns.depth.push(row.depth);
+        columns.issued_at.push(row.issued_at);
+        columns.expires_at.push(row.expires_at);
+        columns.digest.push(row.digest);
+        columns.body.push(row.body);
+    }
+    columns.execute(conn).map(drop).map_err(unavailable)
+}
+
+#[derive(Default, QueryId)]
+struct InsertCredentials {
+    jti: Vec<Vec<u8>>,
+    tenant_id: Vec<i64>,
+    identity_id: Vec<Vec<u8>>,
+    mission_id: Vec<Vec<u8>>,
+    depth: Vec<i16>,
+    issued_at: Vec<i64>,
+    expires_at: Vec<i64>,
+    digest: Vec<Vec<u8>>,
+    body: Vec<String>,
+}
+
+impl QueryFragment<Pg> for InsertCredentials {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "INSERT INTO credentials (jti, tenant_id, identity_id, mission_id, depth, issued_at, expires_at, digest, \
+             body) SELECT * FROM unnest(",
+        );
+        out.push_bind_param::<Array<Binary>, _>(&self.jti)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.tenant_id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.identity_id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.mission_id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<SmallInt>, _>(&self.depth)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.issued_at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.expires_at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.digest)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.body)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<Conn> for InsertCredentials {}
+
+/// Use things up; gives those that were not used up before, each once.
+pub(super) fn spend(conn: &mut Conn, spends: &[&Spend]) -> Result<Vec<(Vec<u8>, String)>, StoreError> {
+    let insert = InsertSpent {
+        hash: spends.iter().map(|spend| spend.hash.0.to_vec()).collect(),
+        scope: spends.iter().map(|spend| spend.scope.clone()).collect(),
+        forget_at: spends.iter().map(|spend| spend.forget_at.as_micros()).collect(),
+    };
+    insert.load(conn).map_err(unavailable)
+}
+
+#[derive(QueryId)]
+struct InsertSpent {
+    hash: Vec<Vec<u8>>,
+    scope: Vec<String>,
+    forget_at: Vec<i64>,
+}
+
+impl QueryFragment<Pg> for InsertSpent {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // In one order everywhere: two replicas that spend the same things must not wait for each other.
+        out.push_sql("INSERT INTO spent (hash, scope, forget_at) SELECT * FROM unnest(");
+        out.push_bind_param::<Array<Binary>, _>(&self.hash)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.scope)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.forget_at)?;
+        out.push_sql(
+            ") AS fresh (hash, scope, forget_at) ORDER BY 1, 2 ON CONFLICT DO NOTHING RETURNING hash, scope",
+        );
+        Ok(())
+    }
+}
+
+impl Query for InsertSpent {
+    type SqlType = (Binary, Text);
+}
+
+impl RunQueryDsl<Conn> for InsertSpent {}
+
+/// Count the uses of keys. The rows are locked in the order of their ids first, so that two replicas cannot wait for
+/// each other.
+pub(super) fn count_uses<'u>(
+    conn: &mut Conn,
+    uses: impl IntoIterator<Item = (&'u ApiKeyId, &'u (u64, Timestamp))>,
+) -> Result<(), StoreError> {
+    let mut count = CountUses { id: Vec::new(), uses: Vec::new(), last: Vec::new() };
+    for (id, (uses, last)) in uses {
+        count.id.push(id.as_bytes().to_vec());
+        count.uses.push(signed(*uses));
+        count.last.push(last.as_micros());
+    }
+    match count.id.len() {
+        0 => return Ok(()),
+        1 => {}
+        _ => {
+            let locked = api_keys::table
+                .filter(api_keys::id.eq_any(&count.id))
+                .order(api_keys::id.asc())
+                .select(api_keys::tenant_id)
+                .for_no_key_update();
+            locked.load::<i64>(conn).map_err(unavailable)?;
+        }
+    }
+    count.execute(conn).map(drop).map_err(unavailable)
+}
+
+#[derive(QueryId)]
+struct CountUses {
+    id: Vec<Vec<u8>>,
+    uses: Vec<i64>,
+    last: Vec<i64>,
+}
+
+impl QueryFragment<Pg> for CountUses {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "UPDATE api_keys SET usage_count = usage_count + used.count, \
+             last_used_at = greatest(last_used_at, used.last) FROM unnest(",
+        );
+        out.push_bind_param::<Array<Binary>, _>(&self.id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.uses)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.last)?;
+        out.push_sql(") AS used (id, count, last) WHERE api_keys.id = used.id");
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<Conn> for CountUses {}
+
+/// A stored credential with its tenant's number and its digest.
+pub(super) type Stored = (CredentialId, i64, CredentialDigest, CredentialRecord);
+
+/// The credentials of these ids.
+pub(super) fn credentials(conn: &mut Conn, ids: &[CredentialId]) -> Result<Vec<Stored>, StoreError> {
+    let rows: Vec<(Vec<u8>, i64, Vec<u8>, String)> = credentials::table
+        .filter(credentials::jti.eq_any(ids.iter().map(|id| id.as_bytes().as_slice())))
+        .select((credentials::jti, credentials::tenant_id, credentials::digest, credentials::body))
+        .load(conn)
+        .map_err(unavailable)?;
+    let read = |(jti, tenant, digest, body): (Vec<u8>, i64, Vec<u8>, String)| {
+        Ok((
+            CredentialId::from_bytes(bytes("jti", &jti)?),
+            tenant,
+            CredentialDigest(bytes("digest", &digest)?),
+            from_json("credential", &body)?,
+        ))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// The identities of these ids.
+pub(super) fn identities(conn: &mut Conn, ids: &[IdentityId]) -> Result<Vec<IdentityRecord>, StoreError> {
+    let bodies: Vec<String> = identities::table
+        .filter(identities::id.eq_any(ids.iter().map(|id| id.as_bytes().as_slice())))
+        .select(identities::body)
+        .load(conn)
+        .map_err(unavailable)?;
+    bodies.iter().map(|body| from_json("identity", body)).collect()
+}
+
+/// The identities of these URIs.
+pub(super) fn identities_by_uri(
+    conn: &mut Conn,
+    uris: &[&SpiffeId],
+) -> Result<Vec<IdentityRecord>, StoreError> {
+    let bodies: Vec<String> = identities::table
+        .filter(identities::spiffe_id.eq_any(uris.iter().map(|uri| uri.as_str())))
+        .select(identities::body)
+        .load(conn)
+        .map_err(unavailable)?;
+    bodies.iter().map(|body| from_json("identity", body)).collect()
+}
+
+/// The keys of these hashes.
+pub(super) fn keys(conn: &mut Conn, hashes: &[SecretHash]) -> Result<Vec<ApiKeyRecord>, StoreError> {
+    let rows: Vec<ApiKeyRead> = api_keys::table
+        .filter(api_keys::hash.eq_any(hashes.iter().map(|hash| hash.0.as_slice())))
+        .select(ApiKeyRead::as_select())
+        .load(conn)
+        .map_err(unavailable)?;
+    rows.into_iter().map(ApiKeyRead::record).collect()
+}
+
+/// The policies of these ids.
+pub(super) fn policies(conn: &mut Conn, ids: &[PolicyId]) -> Result<Vec<PolicyRecord>, StoreError> {
+    let bodies: Vec<String> = policies::table
+        .filter(policies::id.eq_any(ids.iter().map(|id| id.as_bytes().as_slice())))
+        .select(policies::body)
+        .load(conn)
+        .map_err(unavailable)?;
+    bodies.iter().map(|body| from_json("policy", body)).collect()
+}
+
+/// The cut-offs of these keys, oldest first, each with its key.
+pub(super) fn cut_offs(conn: &mut Conn, keys: &[Vec<u8>]) -> Result<Vec<(Vec<u8>, CutOff)>, StoreError> {
+    let rows: Vec<(Vec<u8>, String)> = cut_offs::table
+        .filter(cut_offs::cut_key.eq_any(keys))
+        .order(cut_offs::id.asc())
+        .select((cut_offs::cut_key, cut_offs::body))
+        .load(conn)
+        .map_err(unavailable)?;
+    rows.into_iter().map(|(key, body)| Ok((key, from_json("cut-off", &body)?))).collect()
+}

@@ -1,0 +1,188 @@
+//! Connections: how they are set up, kept, and made again.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::pg::{Pg, PgConnection};
+use diesel::prelude::*;
+use diesel::r2d2::ConnectionManager;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use zeroid_storage::StoreError;
+
+use crate::error::{OpenError, unavailable};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// Every connection: nothing waits for more than 5 s, a transaction whose owner is gone ends, and a commit is on disk
+/// when it is answered, whatever the server's default.
+const SETUP: &str = "SET statement_timeout = '5s';
+SET lock_timeout = '5s';
+SET idle_in_transaction_session_timeout = '10s';
+SET client_min_messages = 'warning';
+SET default_transaction_isolation = 'read committed';
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local');";
+
+/// One migrator at a time: replicas may start together.
+const MIGRATION_LOCK: i64 = 0x7a69_645f_6d69_6772;
+
+/// How long a read waits for a connection of the pool before it is told that the store is unavailable.
+const POOL_WAIT: Duration = Duration::from_secs(5);
+
+/// How long to wait before each attempt to reach the database.
+const ATTEMPTS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(250)];
+
+pub(super) type Pool = r2d2::Pool<ConnectionManager<PgConnection>>;
+
+/// Where the database is.
+#[derive(Clone)]
+pub(super) struct Target {
+    url: String,
+}
+
+impl Target {
+    /// A server that does not answer is given up after 5 s, unless the URL says otherwise.
+    pub(super) fn new(url: &str) -> Self {
+        let mut url = url.to_owned();
+        for setting in [
+            "connect_timeout=5",
+            "tcp_user_timeout=10000",
+            "keepalives_idle=30",
+            "application_name=zeroid-server",
+        ] {
+            let name = setting.split('=').next().unwrap_or_default();
+            if !url.contains(&format!("{name}=")) {
+                url.push(if url.contains('?') { '&' } else { '?' });
+                url.push_str(setting);
+            }
+        }
+        Self { url }
+    }
+
+    /// The URL without user, password and settings, for messages.
+    pub(super) fn shown(&self) -> PathBuf {
+        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        let rest = rest.split('?').next().unwrap_or_default();
+        PathBuf::from(format!("postgresql://{}", rest.rsplit_once('@').map_or(rest, |(_, place)| place)))
+    }
+
+    /// Connect and set up.
+    pub(super) fn connect(&self) -> Result<PgConnection, String> {
+        let mut conn = PgConnection::establish(&self.url).map_err(|error| error.to_string())?;
+        conn.batch_execute(SETUP).map_err(|error| error.to_string())?;
+        Ok(conn)
+    }
+
+    /// A pool for the reads that are not hot.
+    pub(super) fn pool(&self, size: u32) -> Result<Pool, OpenError> {
+        #[derive(Debug)]
+        struct Setup;
+        impl r2d2::CustomizeConnection<PgConnection, diesel::r2d2::Error> for Setup {
+            fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
+                conn.batch_execute(SETUP).map_err(diesel::r2d2::Error::QueryError)
+            }
+        }
+        r2d2::Pool::builder()
+            .max_size(size)
+            .min_idle(Some(1))
+            .connection_timeout(POOL_WAIT)
+            .connection_customizer(Box::new(Setup))
+            .build(ConnectionManager::new(&self.url))
+            .map_err(|error| OpenError::Io { path: self.shown(), why: error.to_string() })
+    }
+}
+
+/// One connection that is made again when it breaks.
+pub(super) struct Link {
+    target: Target,
+    conn: Option<PgConnection>,
+}
+
+impl Link {
+    pub(super) fn open(target: Target) -> Result<Self, OpenError> {
+        let conn = target.connect().map_err(|why| OpenError::Io { path: target.shown(), why })?;
+        Ok(Self { target, conn: Some(conn) })
+    }
+
+    /// Do something that may be done again, on this connection or on a new one: a server that was restarted, or
+    /// another that took over, is found within the attempts.
+    pub(super) fn retrying<T>(
+        &mut self,
+        mut work: impl FnMut(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut last = unavailable("no attempt was made");
+        for pause in ATTEMPTS {
+            wait(pause);
+            let conn = match &mut self.conn {
+                Some(conn) => conn,
+                none => match self.target.connect() {
+                    Ok(conn) => none.insert(conn),
+                    Err(why) => {
+                        last = unavailable(why);
+                        continue;
+                    }
+                },
+            };
+            match work(conn) {
+                Ok(done) => return Ok(done),
+                Err(why) => last = why,
+            }
+            self.conn = None;
+        }
+        Err(last)
+    }
+
+    /// The connection, if there is one.
+    pub(super) fn conn(&mut self) -> Result<&mut PgConnection, StoreError> {
+        self.conn.as_mut().ok_or_else(|| unavailable("the connection is lost"))
+    }
+
+    /// End whatever transaction is open; a connection that cannot is given up.
+    pub(super) fn rollback(&mut self) {
+        if self.conn.as_mut().is_some_and(|conn| conn.batch_execute("ROLLBACK").is_err()) {
+            self.conn = None;
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "nothing tells when a server is back")]
+fn wait(pause: Duration) {
+    if !pause.is_zero() {
+        std::thread::sleep(pause);
+    }
+}
+
+/// Apply what is missing, unless a newer version was here.
+pub(super) fn migrate(target: &Target) -> Result<Vec<String>, OpenError> {
+    let failed = |why: String| OpenError::Migration { path: target.shown(), why };
+    let mut conn = target.connect().map_err(|why| OpenError::Io { path: target.shown(), why })?;
+    // Whoever migrates may take long, and the others wait for it.
+    let lock =
+        format!("SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock({MIGRATION_LOCK})");
+    conn.batch_execute(&lock).map_err(|error| failed(error.to_string()))?;
+    pending_on(&mut conn, target)?;
+    let ran = conn.run_pending_migrations(MIGRATIONS).map_err(|error| failed(error.to_string()))?;
+    Ok(ran.iter().map(ToString::to_string).collect())
+}
+
+/// The migrations a database lacks, unless a newer version was here.
+pub(super) fn pending(target: &Target) -> Result<Vec<String>, OpenError> {
+    let mut conn = target.connect().map_err(|why| OpenError::Io { path: target.shown(), why })?;
+    pending_on(&mut conn, target)
+}
+
+fn pending_on(conn: &mut PgConnection, target: &Target) -> Result<Vec<String>, OpenError> {
+    let failed = |why: String| OpenError::Migration { path: target.shown(), why };
+    let applied = conn.applied_migrations().map_err(|error| failed(error.to_string()))?;
+    let applied: Vec<String> = applied.iter().map(ToString::to_string).collect();
+    let known = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(|error| failed(error.to_string()))?;
+    let known: Vec<(String, String)> = known
+        .iter()
+        .map(|migration| (migration.name().version().to_string(), migration.name().to_string()))
+        .collect();
+    if let Some(newer) = applied.iter().find(|version| !known.iter().any(|(known, _)| known == *version)) {
+        return Err(OpenError::Newer { path: target.shown(), migration: newer.clone() });
+    }
+    Ok(known.into_iter().filter(|(version, _)| !applied.contains(version)).map(|(_, name)| name).collect())
+}

@@ -1,0 +1,212 @@
+//! PostgreSQL: one writer thread and a few readers for each replica; the database orders them all.
+
+mod bulk;
+mod connection;
+mod issue;
+mod memo;
+mod orders;
+mod reader;
+mod writer;
+
+#[path = "../queries/mod.rs"]
+mod queries;
+#[path = "../verbs/mod.rs"]
+mod verbs;
+
+use std::sync::Arc;
+
+use diesel::pg::{Pg, PgConnection};
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use zeroid_identity_model::{CredentialId, Tenant};
+use zeroid_storage::{
+    ActorLookup, CredentialFacts, ExchangeFacts, Issuance, KeyFacts, SecretHash, StoreError,
+};
+
+use crate::error::{OpenError, unavailable};
+use crate::rows::CredentialRow;
+use crate::tenants::TenantNumbers as Shared;
+use connection::Target;
+use orders::Orders;
+use reader::{Ask, Readers};
+use writer::Writer;
+
+pub(crate) type Conn = PgConnection;
+pub(crate) type Dialect = Pg;
+use PostgresStore as ThisStore;
+
+/// How a store on PostgreSQL is opened.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    /// The URL of the database, with everything libpq takes in one.
+    pub url: String,
+    /// Threads for the reads of the hot path. Each has a connection of its own.
+    pub readers: usize,
+    /// Connections for the other reads.
+    pub pool: u32,
+    /// Most verbs that may wait to be written; one more is told that the store is busy.
+    pub queue: usize,
+    /// Most verbs of one transaction.
+    pub batch: usize,
+}
+
+impl PostgresOptions {
+    /// The defaults: two readers, four connections beside, 4096 waiting, 256 a transaction.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), readers: 2, pool: 4, queue: 4096, batch: 256 }
+    }
+}
+
+impl std::fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresOptions")
+            .field("database", &Target::new(&self.url).shown())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A store in a PostgreSQL database, which any number of processes may share.
+///
+/// Writes share transactions (group commit) and are answered after the commit. A revocation that was answered is seen
+/// by every process with its next read.
+pub struct PostgresStore {
+    writer: Writer,
+    readers: Readers,
+    pool: connection::Pool,
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresStore").finish_non_exhaustive()
+    }
+}
+
+impl PostgresStore {
+    /// Connect, migrate, and start the writer and the readers.
+    ///
+    /// # Errors
+    /// [`OpenError`]: not reachable, written by a newer version, or not migratable.
+    pub fn open(options: &PostgresOptions) -> Result<Self, OpenError> {
+        let target = Target::new(&options.url);
+        connection::migrate(&target)?;
+        let shared = Arc::new(Shared::default());
+        let writer = Writer::start(&target, Arc::clone(&shared), options.queue, options.batch)?;
+        let readers = Readers::start(&target, options.readers, options.queue)?;
+        let pool = target.pool(options.pool.max(1))?;
+        Ok(Self { writer, readers, pool, shared })
+    }
+
+    /// Apply the migrations a database lacks; gives their names.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`].
+    pub fn migrate(url: &str) -> Result<Vec<String>, OpenError> {
+        connection::migrate(&Target::new(url))
+    }
+
+    /// The names of the migrations a database lacks.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`].
+    pub fn pending_migrations(url: &str) -> Result<Vec<String>, OpenError> {
+        connection::pending(&Target::new(url))
+    }
+
+    async fn facts_of_key(&self, hash: SecretHash) -> Result<Option<KeyFacts>, StoreError> {
+        self.readers.ask(hash.0[31], |answer| Ask::Key(hash, answer)).await
+    }
+
+    async fn facts_of_exchange(
+        &self,
+        subject: CredentialId,
+        actor: ActorLookup,
+    ) -> Result<ExchangeFacts, StoreError> {
+        let byte = subject.as_bytes()[15];
+        self.readers.ask(byte, |answer| Ask::Exchange(subject, actor, answer)).await
+    }
+
+    async fn facts_of_credential(&self, jti: CredentialId) -> Result<Option<CredentialFacts>, StoreError> {
+        self.readers.ask(jti.as_bytes()[15], |answer| Ask::Credential(jti, answer)).await
+    }
+
+    async fn store_credential(&self, issuance: Issuance, row: CredentialRow) -> Result<(), StoreError> {
+        self.writer.issue(issuance, row).await
+    }
+
+    /// Whether the hot path can read.
+    async fn can_read(&self) -> Result<(), StoreError> {
+        self.readers.ask(0, Ask::Presence).await
+    }
+
+    /// Read on a pooled connection, away from the async threads.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let pool = self.pool.clone();
+        let read = move || {
+            let mut conn = pool.get().map_err(unavailable)?;
+            let mut outcome = Err(unavailable("nothing was read"));
+            let mut snapshot = conn.build_transaction().repeatable_read().read_only();
+            snapshot
+                .run(|conn| {
+                    outcome = work(conn);
+                    Ok(())
+                })
+                .map_err(|error: diesel::result::Error| unavailable(error))?;
+            outcome
+        };
+        tokio::task::spawn_blocking(read).await.map_err(unavailable)?
+    }
+
+    /// Read for a tenant; a tenant that never stored anything has nothing.
+    async fn read_tenant<T: Default + Send + 'static>(
+        &self,
+        tenant: &Tenant,
+        work: impl FnOnce(&mut Conn, i64) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match self.tenant_id(tenant).await? {
+            Some(id) => self.read(move |conn| work(conn, id)).await,
+            None => Ok(T::default()),
+        }
+    }
+
+    /// The number of a tenant. It never changes, so it is remembered.
+    async fn tenant_id(&self, tenant: &Tenant) -> Result<Option<i64>, StoreError> {
+        if let Some(known) = self.shared.tenant(tenant) {
+            return Ok(Some(known));
+        }
+        let wanted = tenant.clone();
+        let found = self.read(move |conn| queries::tenants::find(conn, &wanted)).await?;
+        if let Some(id) = found {
+            self.shared.remember_tenant(tenant, id);
+        }
+        Ok(found)
+    }
+}
+
+/// A condition on an identity, in this dialect.
+pub(crate) type Condition =
+    Box<dyn diesel::BoxableExpression<crate::schema::identities::table, Dialect, SqlType = Bool>>;
+
+/// Whether name or external id is like a pattern, whatever the case.
+pub(crate) fn is_named_like(pattern: String) -> Condition {
+    use crate::schema::identities::{external_id, name};
+    Box::new(name.ilike(pattern.clone()).escape('\\').or(external_id.ilike(pattern).escape('\\')))
+}
+
+/// Whether a top-level label has a string value; how JSON is asked is the dialect's affair.
+pub(crate) fn has_label(name: &str, value: &str) -> Condition {
+    use diesel::sql_types::Text;
+    // `json`, not `jsonb`: a label elsewhere in the object may hold what `jsonb` refuses.
+    let has = diesel::dsl::sql::<Bool>(
+        "EXISTS (SELECT 1 FROM json_each_text(identities.labels::json) AS label (name, text) WHERE label.name = ",
+    );
+    Box::new(
+        has.bind::<Text, _>(name.to_owned())
+            .sql(" AND json_typeof(identities.labels::json -> label.name) = 'string' AND label.text = ")
+            .bind::<Text, _>(value.to_owned())
+            .sql(")"),
+    )
+}

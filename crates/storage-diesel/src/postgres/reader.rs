@@ -1,0 +1,210 @@
+//! Reader threads for the hot path: whatever waits shares each round trip.
+
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use diesel::connection::SimpleConnection;
+use tokio::sync::oneshot;
+use zeroid_identity_model::CredentialId;
+use zeroid_storage::{ActorLookup, CredentialFacts, Epoch, ExchangeFacts, KeyFacts, SecretHash, StoreError};
+
+use super::connection::{Link, Target};
+use super::memo::{Memo, Wanted};
+use super::orders::{self, Numbers};
+use super::{Conn, queries};
+use crate::error::{OpenError, unavailable};
+
+/// Most questions of one batch: the last of them waits for all before it.
+const MOST: usize = 128;
+
+type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// A question.
+pub(super) enum Ask {
+    /// What an issuance against this key is decided by.
+    Key(SecretHash, Answer<Option<KeyFacts>>),
+    /// What an exchange is decided by.
+    Exchange(CredentialId, ActorLookup, Answer<ExchangeFacts>),
+    /// A credential and what its life is judged by.
+    Credential(CredentialId, Answer<Option<CredentialFacts>>),
+    /// Whether there is anybody to ask.
+    Presence(Answer<()>),
+}
+
+impl Ask {
+    /// Whether it draws a number of the sequence.
+    const fn draws(&self) -> bool {
+        matches!(self, Self::Key(..) | Self::Exchange(..))
+    }
+}
+
+/// The reader threads, each with its own queue, connection and memory.
+pub(super) struct Readers {
+    queues: Vec<SyncSender<Ask>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Readers {
+    pub(super) fn start(target: &Target, count: usize, queue: usize) -> Result<Self, OpenError> {
+        let io = |why: std::io::Error| OpenError::Io { path: target.shown(), why: why.to_string() };
+        let mut readers = Self { queues: Vec::new(), threads: Vec::new() };
+        for number in 0..count.max(1) {
+            let link = Link::open(target.clone())?;
+            let (asks, waiting) = sync_channel(queue);
+            let thread = std::thread::Builder::new().name(format!("zeroid-reader-{number}"));
+            readers.threads.push(thread.spawn(move || run(link, &waiting)).map_err(io)?);
+            readers.queues.push(asks);
+        }
+        Ok(readers)
+    }
+
+    /// Ask the reader that remembers what has this byte in its name.
+    pub(super) async fn ask<T>(&self, byte: u8, ask: impl FnOnce(Answer<T>) -> Ask) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let queue = self.queues.get(usize::from(byte) % self.queues.len().max(1));
+        let queue = queue.ok_or_else(|| unavailable("no reader runs"))?;
+        queue.try_send(ask(answer)).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Disconnected(_) => unavailable("the reader has stopped"),
+        })?;
+        answered.await.map_err(|_| unavailable("the reader has stopped"))?
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        self.queues.clear();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(mut link: Link, waiting: &Receiver<Ask>) {
+    let mut memo = Memo::default();
+    while let Ok(first) = waiting.recv() {
+        // All that waits is taken before anything is read: nobody is shown a state older than their question.
+        let mut asks = vec![first];
+        while asks.len() < MOST
+            && let Ok(ask) = waiting.try_recv()
+        {
+            asks.push(ask);
+        }
+        let draws = asks.iter().any(Ask::draws);
+        let wanted = wanted(&asks);
+        // Nothing is remembered across connections: another server may have lost what this one said.
+        let mut again = false;
+        let read = link.retrying(|conn| {
+            if std::mem::replace(&mut again, true) {
+                memo = Memo::default();
+            }
+            read(conn, &mut memo, &wanted, draws)
+        });
+        if read.is_err() {
+            memo = Memo::default();
+        }
+        answer(asks, &memo, read);
+    }
+}
+
+fn wanted(asks: &[Ask]) -> Wanted {
+    let mut wanted = Wanted::default();
+    for ask in asks {
+        match ask {
+            Ask::Key(hash, _) => wanted.actor(&ActorLookup::ApiKey(*hash)),
+            Ask::Exchange(subject, actor, _) => {
+                wanted.credential(*subject);
+                wanted.actor(actor);
+            }
+            Ask::Credential(jti, _) => wanted.credential(*jti),
+            Ask::Presence(_) => {}
+        }
+    }
+    wanted
+}
+
+/// Bring the memory to the present and fill it with what is wanted; gives the epoch of all of it, and numbers drawn
+/// when that epoch was the current one.
+///
+/// Most batches want nothing that is not remembered: one round trip asks the epoch, and that is all. What is read
+/// beside is of that epoch if the epoch has not moved meanwhile; if it has, all is read once more in one snapshot.
+fn read(
+    conn: &mut Conn,
+    memo: &mut Memo,
+    wanted: &Wanted,
+    draws: bool,
+) -> Result<(Epoch, Numbers), StoreError> {
+    let (epoch, numbers) = present(conn, draws)?;
+    memo.keep_only(epoch);
+    let Some(lacking) = memo.lacks(wanted) else { return Ok((epoch, numbers)) };
+    let done = memo.read(conn, &lacking);
+    if done.is_ok() && queries::server::epoch(conn)? == epoch {
+        return Ok((epoch, numbers));
+    }
+    // Whatever was mixed in is of no use, and neither is an error that came of the mixture.
+    *memo = Memo::default();
+    conn.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").map_err(unavailable)?;
+    let (epoch, numbers) = present(conn, draws)?;
+    memo.keep_only(epoch);
+    let read = memo.read(conn, wanted);
+    conn.batch_execute("COMMIT").map_err(unavailable)?;
+    if read.is_err() {
+        *memo = Memo::default();
+    }
+    read.map(|()| (epoch, numbers))
+}
+
+/// The epoch, and then numbers: whatever was cut off at that epoch has lower ones.
+fn present(conn: &mut Conn, draws: bool) -> Result<(Epoch, Numbers), StoreError> {
+    if draws {
+        orders::epoch_and_block(conn)
+    } else {
+        Ok((queries::server::epoch(conn)?, Numbers::default()))
+    }
+}
+
+/// Answer from memory; a caller that went away is not missed.
+fn answer(asks: Vec<Ask>, memo: &Memo, read: Result<(Epoch, Numbers), StoreError>) {
+    let (epoch, mut numbers) = match read {
+        Ok(read) => read,
+        Err(why) => return refuse(asks, &why),
+    };
+    for ask in asks {
+        match ask {
+            Ask::Presence(answer) => drop(answer.send(Ok(()))),
+            Ask::Credential(jti, answer) => {
+                drop(answer.send(Ok(memo.credential(jti).map(|known| known.facts.clone()))));
+            }
+            Ask::Key(hash, answer) => {
+                let actor = memo.actor(&ActorLookup::ApiKey(hash)).cloned();
+                let facts = match actor {
+                    Some(actor) => numbers.draw().map(|order| Some(KeyFacts { actor, order, epoch })),
+                    None => Ok(None),
+                };
+                drop(answer.send(facts));
+            }
+            Ask::Exchange(subject, actor, answer) => {
+                let known = memo.credential(subject);
+                let facts = numbers.draw().map(|order| ExchangeFacts {
+                    subject: known.map(|known| known.facts.clone()),
+                    principal: known.map(|known| known.principal.clone()),
+                    actor: memo.actor(&actor).cloned(),
+                    order,
+                    epoch,
+                });
+                drop(answer.send(facts));
+            }
+        }
+    }
+}
+
+fn refuse(asks: Vec<Ask>, why: &StoreError) {
+    for ask in asks {
+        match ask {
+            Ask::Presence(answer) => drop(answer.send(Err(why.clone()))),
+            Ask::Credential(_, answer) => drop(answer.send(Err(why.clone()))),
+            Ask::Key(_, answer) => drop(answer.send(Err(why.clone()))),
+            Ask::Exchange(_, _, answer) => drop(answer.send(Err(why.clone()))),
+        }
+    }
+}

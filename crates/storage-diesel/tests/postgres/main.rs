@@ -1,0 +1,4 @@
+//! The PostgreSQL store.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod postgres;

@@ -1,0 +1,3 @@
+//! Every test here has `postgres` in its name, so that a machine without one can leave them out.
+
+mod conformance;
