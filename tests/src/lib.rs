@@ -12,10 +12,12 @@
 )]
 
 mod client;
+mod database;
 mod python;
 mod server;
 
 pub use client::{Answer, Client};
+pub use database::on_postgres;
 pub use python::{run_python, run_python_text};
 pub use server::{Server, binary, command};
 

@@ -52,11 +52,15 @@ pub fn binary() -> &'static Path {
     })
 }
 
-/// The binary with these settings and none of this process's own.
-pub fn command(settings: &[(&str, &str)]) -> Command {
+/// The binary on a data folder, with these settings and none of this process's own.
+pub fn command(data: &Path, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ZEROID_")) {
         command.env_remove(name);
+    }
+    command.env("ZEROID_DATA_DIR", data);
+    if let Some(url) = crate::database::url_of(data) {
+        command.env("ZEROID_DATABASE_URL", url);
     }
     command.envs(settings.iter().copied());
     command
@@ -74,15 +78,15 @@ impl Server {
     }
 
     fn start_in(data: Arc<TempDir>, settings: &[(&str, &str)], listen: &str) -> Self {
-        let mut command = command(settings);
-        command.args(["dev", "--listen", listen, "--data"]).arg(data.path());
+        let mut command = command(data.path(), settings);
+        command.args(["dev", "--listen", listen]);
         Self::launch(command, data)
     }
 
     /// Start in production mode on a folder that `init` made, on a free port.
     pub fn serve(data: Arc<TempDir>, settings: &[(&str, &str)]) -> Self {
-        let mut command = command(settings);
-        command.env("ZEROID_LISTEN", "127.0.0.1:0").env("ZEROID_DATA_DIR", data.path()).arg("serve");
+        let mut command = command(data.path(), settings);
+        command.env("ZEROID_LISTEN", "127.0.0.1:0").arg("serve");
         Self::launch(command, data)
     }
 

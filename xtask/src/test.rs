@@ -1,5 +1,7 @@
 //! `cargo xtask test`: every test there is.
 
+use zeroid_test_postgres::{Cluster, Durability};
+
 use crate::outcome::{Failure, Outcome};
 use crate::process::{self, cargo};
 use crate::python;
@@ -12,7 +14,7 @@ const FEATURES: &[(&str, &str)] = &[("zeroid-token-core", "proptest"), ("zeroid-
 /// `cargo test`.
 ///
 /// # Errors
-/// The exit code of the first run that fails; in CI also when the Python SDK cannot be had.
+/// The exit code of the first run that fails; in CI also when the Python SDK or PostgreSQL cannot be had.
 pub(crate) fn run(args: &[String]) -> Outcome {
     let workspace = Workspace::read()?;
     let python = match python::with_sdk(&workspace.target) {
@@ -25,6 +27,16 @@ pub(crate) fn run(args: &[String]) -> Outcome {
             None
         }
     };
+    let postgres = match Cluster::start(Durability::OfTheProcess) {
+        Ok(cluster) => Some(cluster),
+        Err(why) if std::env::var_os("CI").is_some() => {
+            return Err(Failure::new(format!("no tests with PostgreSQL, which CI may not skip: {why}")));
+        }
+        Err(why) => {
+            println!("SKIPPED: the tests with PostgreSQL, because {why}");
+            None
+        }
+    };
     let mut runs = vec![vec!["test", "--workspace"]];
     for (package, feature) in FEATURES {
         let member = workspace.members.iter().find(|member| member.name == *package);
@@ -32,15 +44,29 @@ pub(crate) fn run(args: &[String]) -> Outcome {
             runs.push(vec!["test", "--package", package, "--features", feature]);
         }
     }
-    for words in &runs {
-        println!("cargo {}", words.join(" "));
+    // The same end-to-end tests, and no others, once more.
+    let on_sqlite = runs.len();
+    if postgres.is_some() {
+        runs.push(vec!["test", "--package", "zeroid-tests"]);
+    }
+    for (number, words) in runs.iter().enumerate() {
+        let database = if number < on_sqlite { "sqlite" } else { "postgres" };
+        println!("cargo {} (end to end on {database})", words.join(" "));
         let mut command = cargo(words);
-        command.args(args).current_dir(&workspace.root);
+        command.args(args).current_dir(&workspace.root).env("ZEROID_TEST_DATABASE", database);
+        match &postgres {
+            Some(cluster) => drop(command.env(zeroid_test_postgres::VARIABLE, cluster.url())),
+            None if args.iter().any(|arg| arg == "--") => drop(command.args(["--skip", "postgres"])),
+            None => drop(command.args(["--", "--skip", "postgres"])),
+        }
         match &python {
             Some(python) => command.env(python::VARIABLE, python),
             None => command.env_remove(python::VARIABLE),
         };
         process::run(&mut command)?;
+    }
+    if postgres.is_none() {
+        println!("the tests with PostgreSQL were skipped; see above");
     }
     if python.is_none() {
         println!("the tests with the Python SDK were skipped; see above");

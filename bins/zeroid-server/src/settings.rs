@@ -11,6 +11,8 @@ use zeroid_jose::Secret;
 use zeroid_token_core::limits::MAX_TTL_SECONDS;
 use zeroid_token_core::{Profile, TokenTyp};
 
+pub use crate::database::Database;
+
 /// Shortest operator key, in characters: one that is generated has 50.
 pub const MIN_OPERATOR_KEY_CHARS: usize = 32;
 
@@ -52,8 +54,8 @@ pub struct Settings {
     pub issuer: Option<String>,
     /// The folder of the database and the master key.
     pub data_dir: PathBuf,
-    /// The database file.
-    pub database: PathBuf,
+    /// The database.
+    pub database: Database,
     /// The host of every SPIFFE ID.
     pub trust_domain: TrustDomain,
     /// Lifetime of root credentials in seconds.
@@ -191,15 +193,8 @@ impl Settings {
         });
         let data_dir = PathBuf::from(values.take("data_dir").unwrap_or("./zeroid-data"));
         let database = match values.take("database_url") {
-            None => data_dir.join("zeroid.db"),
-            Some(url) => match url.strip_prefix("sqlite://") {
-                Some(path) if !path.is_empty() => PathBuf::from(path),
-                _ => {
-                    return refuse(
-                        "database_url must be sqlite://PATH; this release has no other database".to_owned(),
-                    );
-                }
-            },
+            None => Database::Sqlite(data_dir.join("zeroid.db")),
+            Some(url) => Database::of(url).map_err(SettingsError)?,
         };
         let issuer = values.take("issuer").map(str::to_owned);
         if let Some(issuer) = &issuer {
@@ -271,7 +266,7 @@ impl Settings {
         line("listen", &self.listen.to_string());
         line("issuer", self.issuer.as_deref().unwrap_or("(the address listened on)"));
         line("data_dir", &self.data_dir.display().to_string());
-        line("database_url", &format!("sqlite://{}", self.database.display()));
+        line("database_url", &self.database.to_string());
         line("wimse_domain", self.trust_domain.as_str());
         line("token_ttl_seconds", &self.token_ttl_seconds.to_string());
         line("delegated_ttl_seconds", &self.delegated_ttl_seconds.to_string());
@@ -369,7 +364,7 @@ mod tests {
         refused(&format!("{GOOD}operator_key = 'short'"), "at least 32");
         refused(&format!("{GOOD}introspection = 'required'"), "introspection must be possession");
         refused(&format!("{GOOD}registration = 'open'"), "registration must be closed");
-        refused(&format!("{GOOD}database_url = 'postgres://x'"), "sqlite://PATH");
+        refused(&format!("{GOOD}database_url = 'mysql://x'"), "sqlite://PATH or postgresql://");
         refused(&format!("{GOOD}token_ttl_seconds = 0"), "token_ttl_seconds must be");
         refused(&format!("{GOOD}token_profile = 'x'"), "token_profile");
         refused(&format!("{GOOD}admin_prefix = 'x y'"), "admin_prefix");
@@ -388,7 +383,8 @@ mod tests {
     fn no_secret_is_shown() {
         let secret = "0123456789abcdef0123456789abcdef";
         let settings =
-            of(&format!("{GOOD}operator_key = '{secret}'\nmaster_key = '{secret}'"), false).unwrap();
+            of(&format!("{GOOD}operator_key = '{secret}'\nmaster_key = '{secret}'\ndatabase_url = 'postgresql://me:{secret}@db.example/zeroid?password={secret}'"), false).unwrap();
+        assert!(settings.shown().contains("database_url = postgresql://db.example/zeroid\n"));
         assert!(!settings.shown().contains(secret));
         assert!(!format!("{settings:?}").contains(secret));
     }

@@ -28,7 +28,7 @@ pub(super) fn prepare(settings: &Settings) -> Result<Folder, String> {
             .create(folder)
             .map_err(|error| at(folder, error))?;
     }
-    let is_new = !settings.database.exists();
+    let is_new = !settings.database.exists()?;
     let master = match given(settings)? {
         Some(master) => master,
         None => {
@@ -40,7 +40,7 @@ pub(super) fn prepare(settings: &Settings) -> Result<Folder, String> {
                     return Err(format!(
                         "{} is missing, and {} was made with it; restore it or set ZEROID_MASTER_KEY",
                         path.display(),
-                        settings.database.display()
+                        settings.database
                     ));
                 }
             }
@@ -51,11 +51,8 @@ pub(super) fn prepare(settings: &Settings) -> Result<Folder, String> {
 
 /// A folder that must have been made before.
 pub(super) fn existing(settings: &Settings) -> Result<Folder, String> {
-    if !settings.database.exists() {
-        return Err(format!(
-            "{} does not exist; run `zeroid-server init` first",
-            settings.database.display()
-        ));
+    if !settings.database.exists()? {
+        return Err(format!("{} holds no deployment yet; run `zeroid-server init` first", settings.database));
     }
     prepare(settings)
 }

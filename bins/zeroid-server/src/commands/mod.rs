@@ -10,7 +10,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use zeroid_identity_model::Tenant;
-use zeroid_storage_diesel::SqliteStore;
 
 use crate::settings::{Settings, Values};
 
@@ -168,9 +167,9 @@ fn bootstrap(account: &str, project: &str, config: Option<PathBuf>, data: Option
 
 fn migrate(config: Option<PathBuf>, data: Option<PathBuf>) -> Outcome {
     let settings = understood(&values(config, data)?, true)?;
-    let applied = SqliteStore::migrate(&settings.database).map_err(|error| error.to_string())?;
+    let applied = settings.database.migrate()?;
     match applied.is_empty() {
-        true => println!("{} is up to date", settings.database.display()),
+        true => println!("{} is up to date", settings.database),
         false => applied.iter().for_each(|name| println!("applied {name}")),
     }
     Ok(())

@@ -6,7 +6,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use zeroid_core::{Engine, Parts};
 use zeroid_identity_model::Timestamp;
 use zeroid_jose::{MasterKey, SystemRandom};
-use zeroid_storage_diesel::{SqliteOptions, SqliteStore};
 
 use super::folder::Folder;
 use crate::settings::Settings;
@@ -17,8 +16,7 @@ pub(super) async fn engine(
     folder: &Folder,
     issuer: &str,
 ) -> Result<Arc<Engine>, String> {
-    let store =
-        SqliteStore::open(SqliteOptions::new(&settings.database)).map_err(|error| error.to_string())?;
+    let store = settings.database.open()?;
     let mut rules = zeroid_core::Settings::new(issuer, settings.trust_domain.clone());
     rules.rules.profile = settings.profile;
     rules.rules.default_ttl_seconds = settings.token_ttl_seconds;
@@ -27,7 +25,7 @@ pub(super) async fn engine(
     rules.always_verify_signatures = settings.always_verify_signatures;
     let master = MasterKey::parse(folder.master.to_text().expose()).map_err(|error| error.to_string())?;
     let engine = Engine::open(Parts {
-        store: Arc::new(store),
+        store,
         master,
         random: Arc::new(SystemRandom::new()),
         clock: Arc::new(now),

@@ -172,6 +172,16 @@ pub(super) fn pending(target: &Target) -> Result<Vec<String>, OpenError> {
     pending_on(&mut conn, target)
 }
 
+/// Whether any migration was applied.
+pub(super) fn is_made(target: &Target) -> Result<bool, OpenError> {
+    let mut conn = target.connect().map_err(|why| OpenError::Io { path: target.shown(), why })?;
+    let table =
+        diesel::dsl::sql::<diesel::sql_types::Bool>("to_regclass('__diesel_schema_migrations') IS NOT NULL");
+    let failed =
+        |error: diesel::result::Error| OpenError::Migration { path: target.shown(), why: error.to_string() };
+    diesel::select(table).get_result(&mut conn).map_err(failed)
+}
+
 fn pending_on(conn: &mut PgConnection, target: &Target) -> Result<Vec<String>, OpenError> {
     let failed = |why: String| OpenError::Migration { path: target.shown(), why };
     let applied = conn.applied_migrations().map_err(|error| failed(error.to_string()))?;

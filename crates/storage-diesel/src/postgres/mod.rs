@@ -55,13 +55,16 @@ impl PostgresOptions {
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), readers: 2, pool: 4, queue: 4096, batch: 256 }
     }
+
+    /// Host and database, without user, password and settings: what messages may say.
+    pub fn place(&self) -> String {
+        Target::new(&self.url).shown().display().to_string()
+    }
 }
 
 impl std::fmt::Debug for PostgresOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PostgresOptions")
-            .field("database", &Target::new(&self.url).shown())
-            .finish_non_exhaustive()
+        f.debug_struct("PostgresOptions").field("database", &self.place()).finish_non_exhaustive()
     }
 }
 
@@ -111,6 +114,14 @@ impl PostgresStore {
     /// As [`PostgresStore::open`].
     pub fn pending_migrations(url: &str) -> Result<Vec<String>, OpenError> {
         connection::pending(&Target::new(url))
+    }
+
+    /// Whether a database was ever used by this product.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`].
+    pub fn is_made(url: &str) -> Result<bool, OpenError> {
+        connection::is_made(&Target::new(url))
     }
 
     async fn facts_of_key(&self, hash: SecretHash) -> Result<Option<KeyFacts>, StoreError> {
