@@ -20,6 +20,7 @@ pub struct Server {
     pub management_key: String,
     log: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
+    settings: Vec<(String, String)>,
 }
 
 /// The path of the server binary, built once for this test run.
@@ -29,6 +30,9 @@ pub fn binary() -> &'static Path {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "-p", "zeroid-server"]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
         // Build scripts watch what cargo sets for a test; without it nothing is built twice.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
@@ -80,7 +84,18 @@ impl Server {
     fn start_in(data: Arc<TempDir>, settings: &[(&str, &str)], listen: &str) -> Self {
         let mut command = command(data.path(), settings);
         command.args(["dev", "--listen", listen]);
-        Self::launch(command, data)
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let mut server = Self::launch(command, data);
+        server.settings = settings.collect();
+        server
+    }
+
+    /// One more server with the same folder and settings, and more settings, on another port.
+    #[must_use]
+    pub fn replica(&self, more: &[(&str, &str)]) -> Self {
+        let own = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let settings: Vec<_> = own.chain(more.iter().copied()).collect();
+        Self::start_in(Arc::clone(&self.data), &settings, "127.0.0.1:0")
     }
 
     /// Start in production mode on a folder that `init` made, on a free port.
@@ -111,7 +126,7 @@ impl Server {
             log.lock().unwrap().push_str(&line);
         }
         readers.push(follow(stdout, Arc::clone(&log)));
-        let mut server = Self { child, data, base, management_key, log, readers };
+        let mut server = Self { child, data, base, management_key, log, readers, settings: Vec::new() };
         let client = server.client();
         for _ in 0..200 {
             let ready =
@@ -163,7 +178,9 @@ impl Server {
         self.child.wait().expect("it ends");
         let listen = self.base.trim_start_matches("http://").to_owned();
         let key = std::mem::take(&mut self.management_key);
-        let mut next = Self::start_in(Arc::clone(&self.data), &[], &listen);
+        let settings = std::mem::take(&mut self.settings);
+        let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut next = Self::start_in(Arc::clone(&self.data), &settings, &listen);
         next.management_key = key;
         next
     }

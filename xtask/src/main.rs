@@ -13,6 +13,7 @@ mod check;
 mod outcome;
 mod process;
 mod python;
+mod soak;
 mod test;
 mod tidy;
 mod workspace;
@@ -35,6 +36,11 @@ const COMMANDS: &[Command] = &[
         run: bench::run,
     },
     Command { name: "check", about: "all that CI checks, in its order", run: check::run },
+    Command {
+        name: "soak",
+        about: "the tests that CI cuts short, at full length and in release; takes seconds",
+        run: soak::run,
+    },
     Command {
         name: "test",
         about: "every test, those with the Python SDK included; arguments go to cargo test",

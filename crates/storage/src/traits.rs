@@ -233,6 +233,9 @@ pub trait ServerStore: Send + Sync {
     /// Forget what is past its time, and mark identities whose time ran out as `expired`; bounded work a call.
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError>;
 
+    /// The store's own clock, where several processes may share it; absent where the caller's is the only one.
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError>;
+
     /// Answer only when the store can read and write.
     async fn ready(&self) -> Result<(), StoreError>;
 }

@@ -9,7 +9,7 @@ use zeroid_jose::{
 };
 use zeroid_storage::{Store, Swept};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, MAX_CLOCK_OFFSET_SECONDS, SharedClock};
 use crate::error::Fault;
 use crate::keys;
 use crate::settings::Settings;
@@ -47,7 +47,7 @@ pub struct Engine {
     pub(crate) master: MasterKey,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) settings: Settings,
-    clock: Arc<dyn Clock>,
+    clock: SharedClock,
     ring: RwLock<Arc<KeyRing>>,
     operator_keys: RwLock<OperatorKeys>,
 }
@@ -68,6 +68,8 @@ impl Engine {
     /// [`OpenError::WrongMasterKey`], or our fault.
     pub async fn open(parts: Parts) -> Result<Self, OpenError> {
         let Parts { store, master, random, clock, settings } = parts;
+        let clock = SharedClock::new(clock);
+        clock.measure(&*store).await?;
         let check = master.check_value();
         let stored = store.fact_or_insert(MASTER_CHECK, check.as_bytes()).await.map_err(Fault::from)?;
         if !hash_of(&stored).is_some_and(|stored| stored.matches(&check)) {
@@ -88,7 +90,7 @@ impl Engine {
         })
     }
 
-    /// The moment, by the clock handed in.
+    /// The moment, by the clock handed in, set right by the store's where replicas share one.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -112,12 +114,24 @@ impl Engine {
         times.flatten().max().map_or(0, Timestamp::unix_seconds)
     }
 
-    /// Answer only when the store can read and write.
+    /// Answer only when the store can read and write, and this clock is not far off the store's.
     ///
     /// # Errors
     /// Our fault.
     pub async fn ready(&self) -> Result<(), Fault> {
+        let offset = self.clock.offset_seconds();
+        if offset.abs() > MAX_CLOCK_OFFSET_SECONDS {
+            return Err(Fault::Clock(offset));
+        }
         Ok(self.store.ready().await?)
+    }
+
+    /// Measure how far this clock is off the store's. The caller decides how often; once a minute is plenty.
+    ///
+    /// # Errors
+    /// Our fault; what was measured before goes on being used.
+    pub async fn measure_clock(&self) -> Result<(), Fault> {
+        self.clock.measure(&*self.store).await
     }
 
     /// Do what time alone brings about: mark expired identities, forget what is past its time. The caller

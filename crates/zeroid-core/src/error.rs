@@ -16,6 +16,9 @@ pub enum Fault {
     /// A key did not sign, or a stored key does not load.
     #[error("signing keys: {0}")]
     Keys(String),
+    /// This machine's clock is too far off the store's, by so many seconds.
+    #[error("this machine's clock is {0} s off the database's")]
+    Clock(i64),
     /// Facts kept changing under a decision.
     #[error("facts changed under every attempt")]
     Contended,
@@ -24,7 +27,10 @@ pub enum Fault {
 impl Fault {
     /// Whether the same call may well succeed soon.
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Contended | Self::Store(StoreError::Busy | StoreError::Unavailable(_)))
+        matches!(
+            self,
+            Self::Contended | Self::Clock(_) | Self::Store(StoreError::Busy | StoreError::Unavailable(_))
+        )
     }
 }
 

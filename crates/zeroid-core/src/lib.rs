@@ -71,7 +71,7 @@ mod assertion;
 mod bootstrap;
 
 pub use bootstrap::{ADMIN_EXTERNAL_ID, Bootstrapped};
-pub use clock::Clock;
+pub use clock::{Clock, MAX_CLOCK_OFFSET_SECONDS};
 pub use engine::{Engine, OpenError, Parts};
 pub use error::{AdminError, Fault, TokenError};
 pub use requests::{

@@ -15,8 +15,8 @@ use crate::log;
 use crate::router::Router;
 use crate::settings::Settings;
 
-/// How often identities whose time ran out are marked, and used-up things forgotten.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How often identities whose time ran out are marked, used-up things forgotten, and the clock is compared.
+const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Run a future on a fresh runtime.
 pub(super) fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
@@ -87,7 +87,7 @@ async fn run(
     public_urls: Vec<String>,
 ) -> Outcome {
     let router = Router::new(&settings.admin_prefix).map_err(|error| format!("admin_prefix: {error}"))?;
-    let sweeping = tokio::spawn(sweep(Arc::clone(&engine)));
+    let upkeep = tokio::spawn(keep_up(Arc::clone(&engine)));
     let app = Arc::new(App::new(engine, dev, public_urls));
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let stop = async move {
@@ -98,15 +98,18 @@ async fn run(
         tracing::info!("stopping: requests under way may end");
     };
     serve_http(listening, Service::new(app, router), settings.max_connections, stop).await;
-    sweeping.abort();
+    upkeep.abort();
     tracing::info!("stopped");
     Ok(())
 }
 
-async fn sweep(engine: Arc<Engine>) {
-    let mut tick = tokio::time::interval(SWEEP_EVERY);
+async fn keep_up(engine: Arc<Engine>) {
+    let mut tick = tokio::time::interval(UPKEEP_EVERY);
     loop {
         tick.tick().await;
+        if let Err(error) = engine.measure_clock().await {
+            tracing::warn!(%error, "the database's clock was not read");
+        }
         match engine.sweep().await {
             Ok(swept) if swept.expired_identities > 0 => {
                 tracing::info!(expired = swept.expired_identities, "identities have expired");

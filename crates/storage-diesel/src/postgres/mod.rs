@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
-use zeroid_identity_model::{CredentialId, Tenant};
+use diesel::sql_types::{BigInt, Bool};
+use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
 use zeroid_storage::{
     ActorLookup, CredentialFacts, ExchangeFacts, Issuance, KeyFacts, SecretHash, StoreError,
 };
@@ -143,6 +143,13 @@ impl PostgresStore {
 
     async fn store_credential(&self, issuance: Issuance, row: CredentialRow) -> Result<(), StoreError> {
         self.writer.issue(issuance, row).await
+    }
+
+    /// The clock all replicas go by.
+    async fn own_clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        let micros = diesel::dsl::sql::<BigInt>("(extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
+        let read = move |conn: &mut Conn| diesel::select(micros).get_result(conn).map_err(unavailable);
+        self.read(read).await.map(Timestamp::from_micros).map(Some)
     }
 
     /// Whether the hot path can read.

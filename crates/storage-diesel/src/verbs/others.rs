@@ -203,6 +203,10 @@ impl ServerStore for ThisStore {
         self.writer.write(true, sweep).await
     }
 
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.own_clock().await
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         self.writer.write(false, |writing| queries::server::touch(writing.conn)).await?;
         self.can_read().await

@@ -218,6 +218,10 @@ impl ServerStore for MemoryStore {
         Ok(swept)
     }
 
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         Ok(())
     }
