@@ -95,6 +95,48 @@ fn a_deployment_from_nothing() {
 }
 
 #[test]
+fn keys_change_without_a_restart() {
+    let (data, printed) = deployment();
+    let management = key(&printed, "management key", "zid_sk_");
+    let kids = |state: &str, listed: &str| -> Vec<String> {
+        let rows = listed.lines().filter(|line| line.starts_with(state));
+        rows.map(|line| line.split_whitespace().nth(2).unwrap().to_owned()).collect()
+    };
+    let listed = ran(&PRODUCTION, &["keys", "list"], data.path());
+    assert_eq!((kids("active", &listed).len(), kids("next", &listed).len()), (1, 1), "{listed}");
+    let server = Server::serve(Arc::clone(&data), &PRODUCTION);
+    let client = server.client();
+    let token = issue(&client, &management, "nhi:manage").token();
+    refused(&PRODUCTION, &["keys", "rotate"], data.path(), "300 s are needed");
+    refused(&PRODUCTION, &["keys", "retire", "unknown"], data.path(), "no signing key of this id");
+    let active = kids("active", &listed).remove(0);
+    let rotated = ran(&PRODUCTION, &["keys", "rotate", "--emergency"], data.path());
+    assert_eq!(kids("active", &rotated), kids("next", &listed), "the next key signs");
+    assert_eq!(kids("retired", &rotated), [active.as_str()]);
+    assert_eq!(introspect(&client, &token).json, json!({"active": false}), "what the old key signed is dead");
+    assert!(!client.get("/.well-known/jwks.json").body.contains(&active));
+    let token = issue(&client, &management, "nhi:manage").token();
+    assert_eq!(introspect(&client, &token).json["active"], json!(true));
+    drop(server);
+    assert_eq!(ran(&PRODUCTION, &["keys", "list"], data.path()), rotated, "the same without a server");
+}
+
+#[test]
+fn the_master_key_may_come_from_a_command() {
+    let data = tempfile::tempdir().unwrap();
+    let [issuer, domain] = PRODUCTION;
+    let command = "printf %s AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+    let settings = [issuer, domain, ("ZEROID_MASTER_KEY_COMMAND", command)];
+    ran(&settings, &["init"], data.path());
+    assert!(!data.path().join("master.key").exists());
+    ran(&settings, &["keys", "list"], data.path());
+    let fails = [issuer, domain, ("ZEROID_MASTER_KEY_COMMAND", "echo not here >&2; exit 3")];
+    refused(&fails, &["keys", "list"], data.path(), "master_key_command");
+    let two = [issuer, domain, ("ZEROID_MASTER_KEY_COMMAND", command), ("ZEROID_MASTER_KEY", "x")];
+    refused(&two, &["keys", "list"], data.path(), "exclude each other");
+}
+
+#[test]
 fn init_shows_secrets_once() {
     let (data, printed) = deployment();
     let operator = key(&printed, "operator key", "zid_op_");

@@ -6,6 +6,7 @@ pub mod settings;
 
 mod app;
 mod auth;
+mod control;
 mod database;
 mod handlers;
 mod http;

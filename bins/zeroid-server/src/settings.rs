@@ -20,7 +20,7 @@ pub const MIN_OPERATOR_KEY_CHARS: usize = 32;
 pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
 
 /// Every key of the file; the environment has them in upper case after `ZEROID_`.
-pub const KEYS: [&str; 20] = [
+pub const KEYS: [&str; 21] = [
     "admin_prefix",
     "always_verify_signatures",
     "data_dir",
@@ -31,6 +31,7 @@ pub const KEYS: [&str; 20] = [
     "listen",
     "log_level",
     "master_key",
+    "master_key_command",
     "master_key_file",
     "max_connections",
     "operator_key",
@@ -72,6 +73,8 @@ pub struct Settings {
     pub operator_key: Option<Secret>,
     /// The master key itself.
     pub master_key: Option<Secret>,
+    /// A shell command that prints the master key.
+    pub master_key_command: Option<String>,
     /// The file with the master key.
     pub master_key_file: Option<PathBuf>,
     /// Where the administrative routes are served besides the root.
@@ -244,6 +247,7 @@ impl Settings {
             log_level: values.take("log_level").unwrap_or("info").to_owned(),
             operator_key: operator_key.map(Secret::new),
             master_key: values.take("master_key").map(Secret::new),
+            master_key_command: values.take("master_key_command").map(str::to_owned),
             master_key_file: values.take("master_key_file").map(PathBuf::from),
             admin_prefix: admin_prefix(values.0.get("admin_prefix").map(|prefix| prefix.trim()))?,
             public_urls: public_urls
@@ -280,6 +284,9 @@ impl Settings {
         for (key, is_set) in SECRET_KEYS.iter().zip([self.master_key.is_some(), self.operator_key.is_some()])
         {
             line(key, if is_set { "(set)" } else { "(not set)" });
+        }
+        if let Some(command) = &self.master_key_command {
+            line("master_key_command", command);
         }
         if let Some(path) = &self.master_key_file {
             line("master_key_file", &path.display().to_string());

@@ -240,6 +240,40 @@ impl KeyRing {
         Ok((Self::load(master, &stored).map_err(RotateError::Keys)?, stored))
     }
 
+    /// Retire one key at once: what it signed verifies no more. The active key is replaced by the next one, published
+    /// for long or not; a next key by a fresh one. Absent when no key of this id is in use.
+    ///
+    /// # Errors
+    /// [`RotateError`].
+    pub fn retire(
+        &self,
+        kid: &str,
+        random: &dyn Random,
+        master: &MasterKey,
+        now: Timestamp,
+    ) -> Result<Option<(Self, Vec<WrappedKey>)>, RotateError> {
+        let found = self.keys.iter().find(|loaded| loaded.stored.kid.as_str() == kid);
+        let state = match found.map(|loaded| loaded.stored.state) {
+            None | Some(KeyState::Retired) => return Ok(None),
+            Some(KeyState::Active) => return self.rotate(random, master, now, Rotation::Emergency).map(Some),
+            Some(state) => state,
+        };
+        let mut stored = self.stored();
+        for key in stored.iter_mut().filter(|key| key.kid.as_str() == kid) {
+            key.state = KeyState::Retired;
+            key.retired_at = Some(now);
+        }
+        if state == KeyState::Next {
+            stored.push(fresh(random, master, now)?);
+        }
+        Ok(Some((Self::load(master, &stored).map_err(RotateError::Keys)?, stored)))
+    }
+
+    /// The state of a key.
+    pub fn state(&self, kid: &str) -> Option<KeyState> {
+        self.keys.iter().find(|loaded| loaded.stored.kid.as_str() == kid).map(|loaded| loaded.stored.state)
+    }
+
     /// Retire the keys whose last token has ended; absent when there is none.
     pub fn retire_due(&self, now: Timestamp, longest_token_seconds: i64) -> Option<(Self, Vec<WrappedKey>)> {
         let mut next = self.clone();

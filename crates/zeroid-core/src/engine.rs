@@ -48,7 +48,8 @@ pub struct Engine {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) settings: Settings,
     clock: SharedClock,
-    ring: RwLock<Arc<KeyRing>>,
+    /// The signing keys, and when they were read.
+    pub(crate) ring: RwLock<(Arc<KeyRing>, Timestamp)>,
     operator_keys: RwLock<OperatorKeys>,
 }
 
@@ -75,7 +76,8 @@ impl Engine {
         if !hash_of(&stored).is_some_and(|stored| stored.matches(&check)) {
             return Err(OpenError::WrongMasterKey);
         }
-        let ring = keys::load_or_create(&*store, &master, &*random, clock.now()).await?;
+        let now = clock.now();
+        let ring = keys::load_or_create(&*store, &master, &*random, now).await?;
         let operator = store.fact(OPERATOR_KEY).await.map_err(Fault::from)?;
         let operator_keys =
             OperatorKeys { stored: operator.and_then(|bytes| hash_of(&bytes)), accepted: None };
@@ -85,7 +87,7 @@ impl Engine {
             random,
             settings,
             clock,
-            ring: RwLock::new(Arc::new(ring)),
+            ring: RwLock::new((Arc::new(ring), now)),
             operator_keys: RwLock::new(operator_keys),
         })
     }
@@ -178,7 +180,12 @@ impl Engine {
     }
 
     pub(crate) fn ring(&self) -> Arc<KeyRing> {
-        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// When the keys were read.
+    pub(crate) fn keys_read_at(&self) -> Timestamp {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).1
     }
 
     /// Sixteen bytes of a fresh UUIDv7 (RFC 9562 §5.7).

@@ -1,6 +1,6 @@
 //! Three kinds of no: the caller's mistake, a refusal, our fault. They never turn into one another.
 
-use zeroid_jose::RandomError;
+use zeroid_jose::{RandomError, RotateError};
 use zeroid_storage::{Conflict, StoreError};
 use zeroid_token_core::{OAuthCode, Refusal};
 
@@ -38,6 +38,20 @@ impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
+}
+
+/// Why the signing keys were not changed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum KeysError {
+    /// No key of this id is in use.
+    #[error("no signing key of this id is in use")]
+    Unknown,
+    /// The ring refused.
+    #[error(transparent)]
+    Rotate(#[from] RotateError),
+    /// Our fault.
+    #[error(transparent)]
+    Fault(#[from] Fault),
 }
 
 /// Why the token endpoint issued nothing.

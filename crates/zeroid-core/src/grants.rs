@@ -1,7 +1,9 @@
 //! The grants: each proves only who is asking, and then asks the one decision.
 
+use std::sync::Arc;
+
 use zeroid_identity_model::{ApiKeyId, CredentialId, Timestamp};
-use zeroid_jose::{HashPurpose, PublicKey, Secret};
+use zeroid_jose::{HashPurpose, PublicKey, Secret, SigningKey};
 use zeroid_storage::{
     ActorFacts, ActorLookup, Epoch, ExchangeFacts, Guard, IdentityRecord, Issuance, SecretHash, Spend,
     StoreError,
@@ -27,7 +29,7 @@ impl Engine {
     pub async fn api_key_grant(&self, grant: ApiKeyGrant) -> Result<Issued, TokenError> {
         let hash = self.api_key_hash(&grant.api_key);
         for _ in 0..ATTEMPTS {
-            let now = self.now();
+            let (now, signer) = (self.now(), self.signer());
             let facts = self.store.key_facts(&hash).await.map_err(Fault::from)?.ok_or(TokenError::ApiKey)?;
             let actor = Actor::by_key(&facts.actor, now)?;
             let key = actor.key_id().ok_or(TokenError::ApiKey)?;
@@ -37,9 +39,17 @@ impl Engine {
                 route: Route::Root { grant: GrantType::ApiKey, source: Source::ApiKey(key) },
                 asked: &grant.asked,
                 order: facts.order,
+                signer: &signer,
                 now,
             })?;
-            let draft = Draft { plan, actor: &facts.actor, epoch: facts.epoch, spends: Vec::new(), now };
+            let draft = Draft {
+                plan,
+                actor: &facts.actor,
+                epoch: facts.epoch,
+                spends: Vec::new(),
+                signer: &signer,
+                now,
+            };
             if let Some(mut issued) = self.store_and_sign(draft, grant.typ).await? {
                 issued.user_id = facts.actor.key.map(|(key, _)| key.created_by);
                 return Ok(issued);
@@ -58,7 +68,7 @@ impl Engine {
     pub async fn exchange(&self, grant: ExchangeGrant) -> Result<Issued, TokenError> {
         let key_hash = grant.api_key.as_ref().map(|key| self.api_key_hash(key));
         for _ in 0..ATTEMPTS {
-            let now = self.now();
+            let (now, signer) = (self.now(), self.signer());
             let assertion = match &grant.actor_token {
                 Some(token) => Some(self.read_assertion(token, now)?),
                 None => None,
@@ -69,7 +79,7 @@ impl Engine {
                 (None, None) => return Err(TokenError::NoActor),
             };
             let subject = grant.subject_token.expose();
-            let presented = self.read_token(subject).ok_or_else(subject_unknown)?;
+            let presented = self.read_token(subject).await?.ok_or_else(subject_unknown)?;
             let facts = self.store.exchange_facts(presented.jti(), &lookup).await.map_err(Fault::from)?;
             let parent = facts.subject.as_ref().ok_or_else(subject_unknown)?;
             let claims = self.authenticate(presented, &parent.digest).ok_or_else(subject_unknown)?;
@@ -92,9 +102,10 @@ impl Engine {
                 route: Route::Exchange { parent: alive, proof: found.proof },
                 asked: &grant.asked,
                 order: facts.order,
+                signer: &signer,
                 now,
             })?;
-            let draft = Draft { plan, actor: found.facts, epoch: facts.epoch, spends, now };
+            let draft = Draft { plan, actor: found.facts, epoch: facts.epoch, spends, signer: &signer, now };
             if let Some(issued) = self.store_and_sign(draft, grant.typ).await? {
                 return Ok(issued);
             }
@@ -104,6 +115,11 @@ impl Engine {
 
     pub(crate) fn api_key_hash(&self, key: &Secret) -> SecretHash {
         SecretHash(*self.master.keyed_hash(HashPurpose::ApiKey, key.expose().as_bytes()).as_bytes())
+    }
+
+    /// The key that signs now; one decision uses one key.
+    fn signer(&self) -> Arc<SigningKey> {
+        Arc::clone(self.ring().signer())
     }
 
     fn read_assertion<'a>(&self, token: &'a Secret, now: Timestamp) -> Result<Assertion<'a>, TokenError> {
@@ -159,7 +175,7 @@ impl Engine {
     fn decide(&self, deciding: Deciding<'_>) -> Result<Plan, TokenError> {
         let new = NewCredential {
             jti: CredentialId::from_bytes(self.fresh_id(deciding.now)?),
-            kid: self.ring().signer().kid().clone(),
+            kid: deciding.signer.kid().clone(),
             order: deciding.order,
         };
         let facts = Facts {
@@ -181,7 +197,7 @@ impl Engine {
         typ: Option<TokenTyp>,
     ) -> Result<Option<Issued>, TokenError> {
         let typ = typ.unwrap_or(self.settings.token_typ);
-        let (access_token, digest) = self.sign(&draft.plan, typ)?;
+        let (access_token, digest) = self.sign(draft.signer, &draft.plan, typ)?;
         let Plan { record, claims } = draft.plan;
         let issuance = Issuance {
             record: record.clone(),
@@ -197,7 +213,11 @@ impl Engine {
             Err(StoreError::Spent) => {
                 return Err(TokenError::ActorToken("its `jti` was used before; sign a fresh one".to_owned()));
             }
-            Err(StoreError::Dead(dead)) => return Err(Refusal::Subject(*dead).into()),
+            Err(StoreError::Dead(dead)) => {
+                // Another replica may have retired the key this one signed with.
+                let again = self.lost_its_key(draft.signer.kid(), &dead).await?;
+                return if again { Ok(None) } else { Err(Refusal::Subject(*dead).into()) };
+            }
             Err(other) => return Err(Fault::from(other).into()),
         }
         let expires_in = claims.exp - claims.iat;
@@ -213,6 +233,7 @@ struct Deciding<'a> {
     route: Route<'a>,
     asked: &'a Asked,
     order: Order,
+    signer: &'a SigningKey,
     now: Timestamp,
 }
 
@@ -222,6 +243,7 @@ struct Draft<'a> {
     actor: &'a ActorFacts,
     epoch: Epoch,
     spends: Vec<Spend>,
+    signer: &'a SigningKey,
     now: Timestamp,
 }
 

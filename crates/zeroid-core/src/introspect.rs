@@ -37,7 +37,7 @@ impl Engine {
         if token.len() > MAX_COMPACT_BYTES {
             return Ok(());
         }
-        let Some(presented) = self.read_token(token) else { return Ok(()) };
+        let Some(presented) = self.read_token(token).await? else { return Ok(()) };
         let Some(facts) = self.store.credential_facts(presented.jti()).await? else { return Ok(()) };
         if self.authenticate(presented, &facts.digest).is_none() {
             return Ok(());

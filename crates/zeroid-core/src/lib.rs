@@ -73,7 +73,8 @@ mod bootstrap;
 pub use bootstrap::{ADMIN_EXTERNAL_ID, Bootstrapped};
 pub use clock::{Clock, MAX_CLOCK_OFFSET_SECONDS};
 pub use engine::{Engine, OpenError, Parts};
-pub use error::{AdminError, Fault, TokenError};
+pub use error::{AdminError, Fault, KeysError, TokenError};
+pub use keys::KeyInfo;
 pub use requests::{
     ActiveToken, ApiKeyGrant, BearerRefused, Caller, ExchangeGrant, IdentityPatch, Introspection, Issued,
     NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Registered,

@@ -1,7 +1,7 @@
 //! Our own tokens: authenticating one that is presented, and signing one that was decided.
 
 use zeroid_identity_model::CredentialId;
-use zeroid_jose::{MAX_COMPACT_BYTES, Secret, TokenDigest, match_digest, parse, verify};
+use zeroid_jose::{MAX_COMPACT_BYTES, Secret, SigningKey, TokenDigest, match_digest, parse, verify};
 use zeroid_storage::{CredentialDigest, CredentialFacts};
 use zeroid_token_core::{Claims, Plan, Refusal, TokenTyp, Unverified, Verified, live};
 
@@ -21,17 +21,23 @@ pub(crate) struct Presented<'a> {
 }
 
 impl Engine {
-    /// Read a token that claims to be ours; absent when it cannot be: malformed, another kind, another key,
-    /// another issuer.
-    pub(crate) fn read_token<'a>(&self, compact: &'a str) -> Option<Presented<'a>> {
+    /// Read a token that claims to be ours; absent when it cannot be: malformed, another kind, another issuer,
+    /// another key.
+    ///
+    /// # Errors
+    /// Our fault, which is never "absent".
+    pub(crate) async fn read_token<'a>(&self, compact: &'a str) -> Result<Option<Presented<'a>>, Fault> {
+        let Some(presented) = self.parse_token(compact) else { return Ok(None) };
+        let kid = presented.jws.peek().header.kid.as_deref().unwrap_or_default();
+        Ok(self.knows_key(kid).await?.then_some(presented))
+    }
+
+    fn parse_token<'a>(&self, compact: &'a str) -> Option<Presented<'a>> {
         let jws = parse(compact).ok()?;
-        let header = &jws.peek().header;
-        let typ = header.typ.as_deref()?;
+        let typ = jws.peek().header.typ.as_deref()?;
         let is_ours = [TokenTyp::AccessToken, TokenTyp::JwtSvid].iter().any(|kind| kind.as_str() == typ);
-        let kid = header.kid.as_deref()?;
-        let known = is_ours && self.ring().verifier(kid).is_some();
         let claims: Claims = serde_json::from_slice(&jws.peek().payload).ok()?;
-        (known && claims.iss == self.settings.rules.issuer).then_some(Presented { jws, claims })
+        (is_ours && claims.iss == self.settings.rules.issuer).then_some(Presented { jws, claims })
     }
 
     /// Authenticate what was read: by the digest recorded when we issued it, or by its signature.
@@ -62,7 +68,7 @@ impl Engine {
     /// # Errors
     /// Our fault, which is never "absent".
     pub(crate) async fn live_token(&self, compact: &str) -> Result<Option<LiveToken>, Fault> {
-        let Some(presented) = self.read_token(compact) else { return Ok(None) };
+        let Some(presented) = self.read_token(compact).await? else { return Ok(None) };
         let Some(facts) = self.store.credential_facts(presented.jti()).await? else { return Ok(None) };
         let Some(claims) = self.authenticate(presented, &facts.digest) else { return Ok(None) };
         let now = self.now();
@@ -71,11 +77,15 @@ impl Engine {
         Ok(alive.then_some(LiveToken { claims, facts }))
     }
 
-    /// Sign what was decided.
-    pub(crate) fn sign(&self, plan: &Plan, typ: TokenTyp) -> Result<(Secret, CredentialDigest), TokenError> {
+    /// Sign what was decided, by the key the record names.
+    pub(crate) fn sign(
+        &self,
+        signer: &SigningKey,
+        plan: &Plan,
+        typ: TokenTyp,
+    ) -> Result<(Secret, CredentialDigest), TokenError> {
         let claims = serde_json::to_vec(&plan.claims).map_err(|error| Fault::Keys(error.to_string()))?;
-        let ring = self.ring();
-        let signed = ring.signer().sign(typ.as_str(), &claims);
+        let signed = signer.sign(typ.as_str(), &claims);
         let compact = signed.map_err(|error| Fault::Keys(error.to_string()))?;
         if compact.len() > MAX_COMPACT_BYTES {
             return Err(Refusal::TokenTooLarge { bytes: compact.len(), max: MAX_COMPACT_BYTES }.into());

@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use zeroid_jose::{MasterKey, SystemRandom};
 
@@ -59,12 +60,28 @@ pub(super) fn existing(settings: &Settings) -> Result<Folder, String> {
 
 /// The master key of the settings, if they give one.
 fn given(settings: &Settings) -> Result<Option<MasterKey>, String> {
-    match (&settings.master_key, &settings.master_key_file) {
-        (Some(_), Some(_)) => Err("master_key and master_key_file exclude each other".to_owned()),
-        (Some(text), None) => MasterKey::parse(text.expose()).map(Some).map_err(|error| error.to_string()),
-        (None, Some(path)) => read(path).map(Some),
-        (None, None) => Ok(None),
+    let given = (&settings.master_key, &settings.master_key_file, &settings.master_key_command);
+    match given {
+        (None, None, None) => Ok(None),
+        (Some(text), None, None) => {
+            MasterKey::parse(text.expose()).map(Some).map_err(|error| error.to_string())
+        }
+        (None, Some(path), None) => read(path).map(Some),
+        (None, None, Some(command)) => printed_by(command).map(Some),
+        _ => Err("master_key, master_key_file and master_key_command exclude each other".to_owned()),
     }
+}
+
+/// The master key a command prints; what it says on standard error goes to the operator.
+fn printed_by(command: &str) -> Result<MasterKey, String> {
+    let run =
+        Command::new("/bin/sh").args(["-c", command]).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = run.map_err(|error| format!("master_key_command: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("master_key_command failed: {}", output.status));
+    }
+    let text = String::from_utf8(output.stdout).map_err(|_| "master_key_command: not text")?;
+    MasterKey::parse(text.trim()).map_err(|error| format!("master_key_command: {error}"))
 }
 
 fn read(path: &Path) -> Result<MasterKey, String> {

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its user")]
 
 mod folder;
+mod keys;
 mod open;
 mod run;
 
@@ -10,6 +11,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use zeroid_identity_model::Tenant;
+
+pub(crate) use keys::answer;
 
 use crate::settings::{Settings, Values};
 
@@ -73,6 +76,17 @@ enum Command {
         #[arg(long)]
         data: Option<PathBuf>,
     },
+    /// The signing keys, without a restart: every replica follows within seconds.
+    Keys {
+        #[command(subcommand)]
+        command: keys::KeysCommand,
+        /// Settings file.
+        #[arg(long, global = true)]
+        config: Option<PathBuf>,
+        /// The folder for the database and the keys.
+        #[arg(long, global = true)]
+        data: Option<PathBuf>,
+    },
     /// Show the settings `serve` would run with, without secrets, or say why it would refuse them.
     CheckConfig {
         /// Settings file.
@@ -89,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Bootstrap { account, project, config, data } => bootstrap(&account, &project, config, data),
         Command::Serve { config } => serve(config),
         Command::Migrate { config, data } => migrate(config, data),
+        Command::Keys { command, config, data } => keys::keys(&command, config, data),
         Command::CheckConfig { config } => check_config(config),
     };
     match done {

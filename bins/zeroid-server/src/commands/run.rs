@@ -7,9 +7,11 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroid_core::Engine;
 use zeroid_identity_model::Tenant;
+use zeroid_jose::KeyState;
 
 use super::{Outcome, folder, open};
 use crate::app::App;
+use crate::control::Control;
 use crate::http::{Listening, Service, serve as serve_http};
 use crate::log;
 use crate::router::Router;
@@ -87,7 +89,14 @@ async fn run(
     public_urls: Vec<String>,
 ) -> Outcome {
     let router = Router::new(&settings.admin_prefix).map_err(|error| format!("admin_prefix: {error}"))?;
-    let upkeep = tokio::spawn(keep_up(Arc::clone(&engine)));
+    let upkeep = [tokio::spawn(keep_up(Arc::clone(&engine))), tokio::spawn(keep_keys(Arc::clone(&engine)))];
+    let control = match Control::listen(&settings.data_dir) {
+        Ok(control) => Some(tokio::spawn(control.serve(Arc::clone(&engine)))),
+        Err(error) => {
+            tracing::warn!(%error, "no control socket in the data folder: `keys` will not reach this server");
+            None
+        }
+    };
     let app = Arc::new(App::new(engine, dev, public_urls));
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let stop = async move {
@@ -98,9 +107,29 @@ async fn run(
         tracing::info!("stopping: requests under way may end");
     };
     serve_http(listening, Service::new(app, router), settings.max_connections, stop).await;
-    upkeep.abort();
+    upkeep.iter().chain(&control).for_each(|task| task.abort());
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How often the signing keys are read again: so long a replica goes on as before after another one changed them.
+const KEYS_EVERY: Duration = Duration::from_secs(5);
+
+async fn keep_keys(engine: Arc<Engine>) {
+    let mut tick = tokio::time::interval(KEYS_EVERY);
+    let mut known = engine.keys();
+    loop {
+        tick.tick().await;
+        if let Err(error) = engine.keep_keys().await {
+            tracing::warn!(%error, "the signing keys were not read");
+        }
+        let keys = engine.keys();
+        if keys != known {
+            let signer = keys.iter().find(|key| key.state == KeyState::Active).map(|key| key.kid.as_str());
+            tracing::info!(signer, "the signing keys changed");
+            known = keys;
+        }
+    }
 }
 
 async fn keep_up(engine: Arc<Engine>) {

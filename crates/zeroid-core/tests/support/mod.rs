@@ -29,7 +29,19 @@ impl World {
     }
 
     pub async fn on(store: Arc<dyn Store>, change: impl FnOnce(&mut Settings)) -> Self {
-        let clock = Arc::new(AtomicI64::new(START * 1_000_000));
+        Self::with_clock(store, Arc::new(AtomicI64::new(START * 1_000_000)), change).await
+    }
+
+    /// One more engine on the same store, by the same clock.
+    pub async fn replica(&self, store: Arc<dyn Store>) -> Self {
+        Self::with_clock(store, Arc::clone(&self.clock), |_| {}).await
+    }
+
+    async fn with_clock(
+        store: Arc<dyn Store>,
+        clock: Arc<AtomicI64>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let reading = Arc::clone(&clock);
         let mut settings = Settings::new(ISSUER, "id.example".parse().unwrap());
         change(&mut settings);
