@@ -5,6 +5,8 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use zeroid_jose::SigningKey;
+
 use super::server::BenchServer;
 use crate::outcome::{Failure, Outcome};
 
@@ -14,6 +16,7 @@ pub(crate) struct Figures {
     pub(crate) per_cpu_second: f64,
     pub(crate) p50_micros: f64,
     pub(crate) p99_micros: f64,
+    pub(crate) p999_micros: f64,
 }
 
 /// One kept connection.
@@ -137,7 +140,7 @@ pub(crate) fn repeat(
     Ok(kept.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
-fn gather(
+pub(crate) fn gather(
     server: &BenchServer,
     connections: usize,
     work: impl Fn(usize, &mut Connection, &mut Vec<Duration>) -> Outcome + Sync,
@@ -178,6 +181,7 @@ fn gather(
         per_cpu_second: count / cpu.max(0.01),
         p50_micros: at(0.5),
         p99_micros: at(0.99),
+        p999_micros: at(0.999),
     })
 }
 
@@ -190,6 +194,27 @@ pub(crate) fn access_token(answer: &str) -> Outcome<String> {
 pub(crate) fn member(answer: &str, name: &str) -> Outcome<String> {
     let value: serde_json::Value =
         serde_json::from_str(answer).map_err(|error| Failure::new(error.to_string()))?;
-    let text = value.get(name).and_then(serde_json::Value::as_str);
+    let text = value.pointer(&format!("/{name}")).and_then(serde_json::Value::as_str);
     text.map(str::to_owned).ok_or_else(|| Failure::new(format!("no `{name}` in the answer")))
+}
+
+/// An agent that signs its own assertions.
+pub(crate) struct Signer(SigningKey);
+
+impl Signer {
+    pub(crate) fn new() -> Outcome<Self> {
+        SigningKey::generate().map(|(key, _)| Self(key)).map_err(|error| Failure::new(error.to_string()))
+    }
+
+    pub(crate) fn public_pem(&self) -> String {
+        self.0.public().to_pem()
+    }
+
+    pub(crate) fn assertion(&self, uri: &str, issuer: &str, number: usize) -> Outcome<String> {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let at = now.map_err(|error| Failure::new(error.to_string()))?.as_secs();
+        let claims = serde_json::json!({"iss": uri, "sub": uri, "aud": issuer, "jti": format!("bench-{number}"),
+            "iat": at, "exp": at + 290});
+        self.0.sign("JWT", claims.to_string().as_bytes()).map_err(|error| Failure::new(error.to_string()))
+    }
 }

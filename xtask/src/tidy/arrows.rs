@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("zeroid-storage-diesel", &["zeroid-storage"]),
     ("zeroid-core", &["zeroid-token-core", "zeroid-storage", "zeroid-jose"]),
     ("zeroid-server", &["zeroid-core", "zeroid-storage-diesel", "zeroid-wire", "zeroid-jose"]),
-    ("xtask", &["zeroid-test-postgres"]),
+    ("xtask", &["zeroid-test-postgres", "zeroid-jose"]),
     ("zeroid-tests", &["zeroid-test-postgres"]),
     ("zeroid-test-postgres", &[]),
 ];
