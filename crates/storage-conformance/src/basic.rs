@@ -28,9 +28,9 @@ pub async fn what_is_registered_reads_back_exactly(store: Shared) {
         assert_eq!(by_uri, Some(record.clone()));
         assert_eq!(store.api_key(&tenant, key_id(number)).await.unwrap(), Some(key.clone()));
         let facts = store.key_facts(&hash(number)).await.unwrap().unwrap();
-        assert_eq!(facts.actor.identity, record);
-        assert_eq!(facts.actor.policy, policy(&tenant, 1).policy);
-        let (found, own) = facts.actor.key.unwrap();
+        assert_eq!(*facts.actor.identity, record);
+        assert_eq!(*facts.actor.policy, policy(&tenant, 1).policy);
+        let (found, own) = facts.actor.key.clone().unwrap();
         assert_eq!((found, own.is_some()), (key, number == 2));
     }
     let prefixes = store.newest_key_prefixes(&tenant, &[identity_id(1), identity_id(9)]).await.unwrap();
@@ -100,14 +100,14 @@ pub async fn a_credential_reads_back_with_what_its_life_is_judged_by(store: Shar
     let root = issued_root(&store, &tenant, 1, 1).await;
     let child = issued_child(&store, &root, 2, 2).await.unwrap();
     let facts = store.credential_facts(jti(2)).await.unwrap().unwrap();
-    assert_eq!(facts.record, child);
+    assert_eq!(*facts.record, child);
     assert_eq!(facts.digest.0, [jti(2).as_bytes()[15]; 32]);
     assert_eq!(facts.presenter.identity.id, identity_id(2));
     let mut standing: Vec<_> = facts.live.standings.iter().map(|standing| standing.identity).collect();
     standing.sort();
     assert_eq!(standing, [identity_id(1), identity_id(2)]);
     let exchange = store.exchange_facts(jti(2), &ActorLookup::ApiKey(hash(1))).await.unwrap();
-    assert_eq!(exchange.subject.unwrap().record, child);
+    assert_eq!(*exchange.subject.unwrap().record, child);
     assert_eq!(exchange.principal.unwrap().identity.id, identity_id(1));
     assert_eq!(exchange.actor.unwrap().identity.identity.id, identity_id(1));
     let uri = identity(&tenant, 2, policy_id(1)).identity.spiffe_id;

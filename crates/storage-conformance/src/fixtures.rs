@@ -214,7 +214,7 @@ pub fn record(lineage: Lineage) -> CredentialRecord {
 /// What stores a record, decided by facts read at an epoch.
 pub fn issuance(record: CredentialRecord, epoch: Epoch) -> Issuance {
     let digest = CredentialDigest([record.jti().as_bytes()[15]; 32]);
-    Issuance { record, digest, guards: Vec::new(), epoch, spends: Vec::new(), now: at(10) }
+    Issuance { record: record.into(), digest, guards: Vec::new(), epoch, spends: Vec::new(), now: at(10) }
 }
 
 /// Store the n-th credential as a root of an identity that is stored with its key.
@@ -252,7 +252,7 @@ pub async fn issued_child(
     let issuance = judged_child(store, parent, number, presenter).await?;
     let record = issuance.record.clone();
     store.issue(issuance).await?;
-    Ok(record)
+    Ok(record.as_ref().clone())
 }
 
 /// Whether a stored credential is alive at a moment, judged by what the store says.

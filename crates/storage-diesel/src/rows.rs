@@ -150,11 +150,10 @@ impl ApiKeyRead {
     }
 }
 
-#[derive(Clone, Insertable)]
+#[derive(Insertable)]
 #[diesel(table_name = credentials)]
 pub(crate) struct CredentialRow {
     pub(crate) jti: Vec<u8>,
-    pub(crate) tenant_id: i64,
     pub(crate) identity_id: Vec<u8>,
     pub(crate) mission_id: Vec<u8>,
     pub(crate) depth: i16,
@@ -174,14 +173,13 @@ impl CredentialRow {
         }
         Ok(Self {
             jti: record.jti().as_bytes().to_vec(),
-            tenant_id: 0,
             identity_id: record.identity().as_bytes().to_vec(),
             mission_id: record.mission_id().as_bytes().to_vec(),
             depth: i16::from(record.delegation_depth()),
             issued_at: record.issued_at().as_micros(),
             expires_at: record.expires_at.as_micros(),
             digest: issuance.digest.0.to_vec(),
-            body: to_json("credential", record)?,
+            body: to_json("credential", &**record)?,
         })
     }
 }

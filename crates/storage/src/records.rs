@@ -1,6 +1,7 @@
 //! What is stored, and what is read together.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -175,7 +176,7 @@ pub enum Guard {
 #[derive(Clone, Debug)]
 pub struct KeyFacts {
     /// The key and who holds it.
-    pub actor: ActorFacts,
+    pub actor: Arc<ActorFacts>,
     /// An order drawn for the credential.
     pub order: Order,
     /// The state of the store.
@@ -186,11 +187,11 @@ pub struct KeyFacts {
 #[derive(Clone, Debug)]
 pub struct ActorFacts {
     /// The identity.
-    pub identity: IdentityRecord,
+    pub identity: Arc<IdentityRecord>,
     /// Its policy.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// The key used, with its own policy if it has one. Revoked and expired keys are given too.
-    pub key: Option<(ApiKeyRecord, Option<Policy>)>,
+    pub key: Option<(ApiKeyRecord, Option<Arc<Policy>>)>,
 }
 
 /// How the actor of an exchange is found.
@@ -206,24 +207,24 @@ pub enum ActorLookup {
 #[derive(Clone, Debug)]
 pub struct CredentialFacts {
     /// The record.
-    pub record: CredentialRecord,
+    pub record: Arc<CredentialRecord>,
     /// The digest of the token.
     pub digest: CredentialDigest,
     /// The standing of its chain, and the cut-offs that name any of its links.
     pub live: LiveFacts,
     /// The identity that presents it, as the registry knows it now.
-    pub presenter: IdentityRecord,
+    pub presenter: Arc<IdentityRecord>,
 }
 
 /// Everything one exchange needs, read together.
 #[derive(Clone, Debug)]
 pub struct ExchangeFacts {
     /// The subject token's credential; absent when unknown.
-    pub subject: Option<CredentialFacts>,
+    pub subject: Option<Arc<CredentialFacts>>,
     /// The identity at the root of its chain.
-    pub principal: Option<IdentityRecord>,
+    pub principal: Option<Arc<IdentityRecord>>,
     /// The actor; absent when unknown. Its tenant is not compared here.
-    pub actor: Option<ActorFacts>,
+    pub actor: Option<Arc<ActorFacts>>,
     /// An order drawn for the credential.
     pub order: Order,
     /// The state of the store.
@@ -245,7 +246,7 @@ pub struct Spend {
 #[derive(Clone, Debug)]
 pub struct Issuance {
     /// The credential.
-    pub record: CredentialRecord,
+    pub record: Arc<CredentialRecord>,
     /// The digest of its token.
     pub digest: CredentialDigest,
     /// The facts it was decided by.

@@ -1,5 +1,7 @@
 //! The verbs.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use zeroid_identity_model::{ApiKeyId, CredentialId, IdentityId, PolicyId, SpiffeId, Tenant, Timestamp};
 use zeroid_token_core::{CutOff, CutOffKey, KeyId, Reason};
@@ -156,7 +158,7 @@ pub trait CredentialStore: Send + Sync {
     async fn issue(&self, issuance: Issuance) -> Result<(), StoreError>;
 
     /// A credential and what its life is judged by. The tenant comes from the credential.
-    async fn credential_facts(&self, jti: CredentialId) -> Result<Option<CredentialFacts>, StoreError>;
+    async fn credential_facts(&self, jti: CredentialId) -> Result<Option<Arc<CredentialFacts>>, StoreError>;
 
     /// Cut off `key`: one row, whatever the number of descendants.
     ///

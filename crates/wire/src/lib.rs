@@ -20,7 +20,10 @@ pub use admin::{
 };
 pub use body::{BodyError, Issue, read_object};
 pub use metadata::{Metadata, authorization_server, identity_schema};
-pub use oauth::{OAuthError, TokenAnswer, WireError, introspection, introspection_inactive, token_response};
+pub use oauth::{
+    INTROSPECTION_INACTIVE, IntrospectionBody, OAuthError, TokenAnswer, TokenBody, WireError, introspection,
+    token_response,
+};
 pub use params::{MAX_PARAMS, Params, ParamsError};
 pub use problem::{Problem, problem};
 pub use token::{

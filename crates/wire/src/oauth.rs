@@ -1,6 +1,8 @@
 //! Answers of the OAuth endpoints.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
+use zeroid_identity_model::CredentialId;
 use zeroid_token_core::{Claims, OAuthCode, TokenTyp};
 
 use crate::params::ParamsError;
@@ -91,67 +93,91 @@ pub struct TokenAnswer<'a> {
     pub exchanged: bool,
 }
 
-/// The body of a successful token response (RFC 6749 §5.1, RFC 8693 §2.2.1). `issued_token_type` stands in every
-/// answer to an exchange, and wherever what was issued is no plain access token (house rule C7).
-pub fn token_response(answer: &TokenAnswer<'_>) -> Value {
+/// The body of a successful token response (RFC 6749 §5.1, RFC 8693 §2.2.1).
+#[derive(Debug, Serialize)]
+pub struct TokenBody<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: i64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    scope: &'a str,
+    jti: CredentialId,
+    iat: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a str>,
+}
+
+/// The body of a successful token response. `issued_token_type` stands in every answer to an exchange, and wherever
+/// what was issued is no plain access token (house rule C7).
+pub fn token_response<'a>(answer: &TokenAnswer<'a>) -> TokenBody<'a> {
     let claims = answer.claims;
-    let mut body = Map::new();
-    let mut put = |name: &str, value: Value| {
-        body.insert(name.to_owned(), value);
-    };
-    put("access_token", answer.access_token.into());
-    put("token_type", if claims.cnf.is_some() { "DPoP" } else { "Bearer" }.into());
-    put("expires_in", answer.expires_in.into());
-    if !claims.scope.is_empty() {
-        put("scope", claims.scope.clone().into());
-    }
-    put("jti", claims.jti.to_string().into());
-    put("iat", claims.iat.into());
-    if answer.exchanged || answer.typ == TokenTyp::JwtSvid {
-        let issued = match answer.typ {
+    let issued_token_type =
+        (answer.exchanged || answer.typ == TokenTyp::JwtSvid).then_some(match answer.typ {
             TokenTyp::AccessToken => "urn:ietf:params:oauth:token-type:access_token",
             TokenTyp::JwtSvid => "urn:ietf:params:oauth:token-type:jwt",
-        };
-        put("issued_token_type", issued.into());
+        });
+    TokenBody {
+        access_token: answer.access_token,
+        token_type: if claims.cnf.is_some() { "DPoP" } else { "Bearer" },
+        expires_in: answer.expires_in,
+        scope: &claims.scope,
+        jti: claims.jti,
+        iat: claims.iat,
+        issued_token_type,
+        account_id: answer.external_id.map(|_| claims.account_id.as_str()),
+        project_id: answer.external_id.map(|_| claims.project_id.as_str()),
+        external_id: answer.external_id,
+        user_id: answer.user_id.filter(|user_id| !user_id.is_empty()),
     }
-    if let Some(external_id) = answer.external_id {
-        put("account_id", claims.account_id.clone().into());
-        put("project_id", claims.project_id.clone().into());
-        put("external_id", external_id.into());
-    }
-    if let Some(user_id) = answer.user_id.filter(|user_id| !user_id.is_empty()) {
-        put("user_id", user_id.into());
-    }
-    Value::Object(body)
 }
 
 /// The body about a live token (RFC 7662 §2.2): everything the token says, and what the registry adds.
-///
-/// # Errors
-/// When the claims cannot be written as JSON, which would be our fault.
-pub fn introspection(
-    claims: &Claims,
-    labels: &Value,
-    token_type: &str,
-    principal_sub: &str,
-) -> Result<Value, serde_json::Error> {
-    let mut body = serde_json::to_value(claims)?;
-    if let Some(members) = body.as_object_mut() {
-        members.insert("active".to_owned(), true.into());
-        members.insert("token_type".to_owned(), token_type.into());
-        members.insert("scope".to_owned(), claims.scope.clone().into());
-        members.insert("scopes".to_owned(), json!(claims.scopes));
-        members.insert("principal_type".to_owned(), "workload".into());
-        members.insert("principal_sub".to_owned(), principal_sub.into());
-        members.insert("principal_iss".to_owned(), claims.iss.clone().into());
-        if labels.as_object().is_some_and(|labels| !labels.is_empty()) {
-            members.insert("labels".to_owned(), labels.clone());
-        }
+#[derive(Debug, Serialize)]
+pub struct IntrospectionBody<'a> {
+    active: bool,
+    #[serde(flatten)]
+    claims: &'a Claims,
+    token_type: &'a str,
+    // What a token leaves out when it is empty, an answer says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<[&'static str; 0]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal_type: Option<&'static str>,
+    principal_sub: &'a str,
+    principal_iss: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<&'a Value>,
+}
+
+/// The body about a live token.
+pub fn introspection<'a>(
+    claims: &'a Claims,
+    labels: &'a Value,
+    token_type: &'a str,
+    principal_sub: &'a str,
+) -> IntrospectionBody<'a> {
+    IntrospectionBody {
+        active: true,
+        claims,
+        token_type,
+        scope: claims.scope.is_empty().then_some(""),
+        scopes: claims.scopes.is_empty().then_some([]),
+        principal_type: claims.principal_type.is_none().then_some("workload"),
+        principal_sub,
+        principal_iss: &claims.iss,
+        labels: Some(labels).filter(|labels| labels.as_object().is_some_and(|labels| !labels.is_empty())),
     }
-    Ok(body)
 }
 
 /// The body about anything else: nothing more is said (RFC 7662 §2.2).
-pub fn introspection_inactive() -> Value {
-    json!({"active": false})
-}
+pub const INTROSPECTION_INACTIVE: &str = r#"{"active":false}"#;

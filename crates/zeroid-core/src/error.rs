@@ -16,6 +16,9 @@ pub enum Fault {
     /// A key did not sign, or a stored key does not load.
     #[error("signing keys: {0}")]
     Keys(String),
+    /// Claims or an answer could not be written as JSON.
+    #[error("not written as JSON: {0}")]
+    Json(String),
     /// This machine's clock is too far off the store's, by so many seconds.
     #[error("this machine's clock is {0} s off the database's")]
     Clock(i64),

@@ -51,7 +51,7 @@ impl Engine {
                 now,
             };
             if let Some(mut issued) = self.store_and_sign(draft, grant.typ).await? {
-                issued.user_id = facts.actor.key.map(|(key, _)| key.created_by);
+                issued.user_id = facts.actor.key.as_ref().map(|(key, _)| key.created_by.clone());
                 return Ok(issued);
             }
         }
@@ -148,7 +148,8 @@ impl Engine {
         let unproven =
             || TokenError::ActorToken("it is not signed by a key registered in this tenant".to_owned());
         let subject = facts.subject.as_ref().ok_or_else(subject_unknown)?;
-        let same_tenant = |actor: &&ActorFacts| actor.identity.identity.tenant == *subject.record.tenant();
+        let same_tenant =
+            |actor: &&Arc<ActorFacts>| actor.identity.identity.tenant == *subject.record.tenant();
         let actor = facts.actor.as_ref().filter(same_tenant).ok_or_else(unproven)?;
         let pem = actor.identity.identity.public_key_pem.as_deref().ok_or_else(unproven)?;
         let key = PublicKey::from_pem(pem).map_err(|_| corrupt("a registered public key"))?;
@@ -161,7 +162,7 @@ impl Engine {
         &self,
         found: &FoundActor<'_>,
         hash: &SecretHash,
-    ) -> Result<ActorFacts, TokenError> {
+    ) -> Result<Arc<ActorFacts>, TokenError> {
         let facts = self.store.key_facts(hash).await.map_err(Fault::from)?.ok_or(TokenError::ApiKey)?;
         if facts.actor.identity.identity.tenant != found.facts.identity.identity.tenant {
             return Err(TokenError::ApiKey);
@@ -199,8 +200,9 @@ impl Engine {
         let typ = typ.unwrap_or(self.settings.token_typ);
         let (access_token, digest) = self.sign(draft.signer, &draft.plan, typ)?;
         let Plan { record, claims } = draft.plan;
+        let record = Arc::new(record);
         let issuance = Issuance {
-            record: record.clone(),
+            record: Arc::clone(&record),
             digest,
             guards: guards(draft.actor),
             epoch: draft.epoch,
@@ -282,7 +284,7 @@ impl<'a> Actor<'a> {
         let key = facts.key.as_ref().map(|(key, policy)| KeyCaps {
             id: key.id,
             scopes: key.scopes.as_ref(),
-            policy: policy.as_ref().filter(|policy| policy.id != facts.policy.id),
+            policy: policy.as_deref().filter(|policy| policy.id != facts.policy.id),
             expires_at: key.expires_at,
         });
         Presenter {

@@ -1,5 +1,7 @@
 //! What the engine is asked, and what it answers.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use zeroid_identity_model::{
     ExternalId, IdentityId, IdentityType, Owner, PolicyId, SpiffeId, Status, SubType, Tenant, Timestamp,
@@ -243,7 +245,7 @@ pub struct Issued {
     /// Its kind.
     pub typ: TokenTyp,
     /// What is stored of it.
-    pub record: CredentialRecord,
+    pub record: Arc<CredentialRecord>,
     /// What it says.
     pub claims: Claims,
     /// Its lifetime in seconds.

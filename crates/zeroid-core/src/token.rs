@@ -1,5 +1,7 @@
 //! Our own tokens: authenticating one that is presented, and signing one that was decided.
 
+use std::sync::Arc;
+
 use zeroid_identity_model::CredentialId;
 use zeroid_jose::{MAX_COMPACT_BYTES, Secret, SigningKey, TokenDigest, match_digest, parse, verify};
 use zeroid_storage::{CredentialDigest, CredentialFacts};
@@ -11,7 +13,7 @@ use crate::error::{Fault, TokenError};
 /// A token of ours that is authentic and alive, with the facts that say so.
 pub(crate) struct LiveToken {
     pub(crate) claims: Verified<Claims>,
-    pub(crate) facts: CredentialFacts,
+    pub(crate) facts: Arc<CredentialFacts>,
 }
 
 /// What a compact token says before anybody authenticated it: enough to look its record up.
@@ -84,7 +86,7 @@ impl Engine {
         plan: &Plan,
         typ: TokenTyp,
     ) -> Result<(Secret, CredentialDigest), TokenError> {
-        let claims = serde_json::to_vec(&plan.claims).map_err(|error| Fault::Keys(error.to_string()))?;
+        let claims = serde_json::to_vec(&plan.claims).map_err(|error| Fault::Json(error.to_string()))?;
         let signed = signer.sign(typ.as_str(), &claims);
         let compact = signed.map_err(|error| Fault::Keys(error.to_string()))?;
         if compact.len() > MAX_COMPACT_BYTES {

@@ -3,12 +3,12 @@
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use serde_json::json;
-use zeroid_core::{ApiKeyGrant, ExchangeGrant, Introspection, Issued};
+use zeroid_core::{ActiveToken, ApiKeyGrant, ExchangeGrant, Introspection, Issued};
 use zeroid_jose::Secret;
 use zeroid_token_core::GrantType;
 use zeroid_wire::{
-    OAuthError, Params, TokenAnswer, TokenRequest, WireError, read_presented_token, read_token_request,
-    token_response,
+    INTROSPECTION_INACTIVE, OAuthError, Params, TokenAnswer, TokenRequest, WireError, read_presented_token,
+    read_token_request, token_response,
 };
 
 use crate::app::App;
@@ -35,7 +35,7 @@ pub(crate) async fn token(app: &App, request: Request) -> Result<Reply, Edge> {
             app.engine.exchange(grant).await?
         }
     };
-    Ok(Reply::ok(&token_response(&answer(&issued))).no_store())
+    Ok(Reply::written(&token_response(&answer(&issued)))?.no_store())
 }
 
 /// `POST /oauth2/token/introspect` (RFC 7662 §2).
@@ -44,14 +44,14 @@ pub(crate) async fn introspect(app: &App, request: Request) -> Result<Reply, Edg
         return Ok(refused);
     }
     let presented = read_presented_token(&params(&request)?)?;
-    let body = match app.engine.introspect(&presented.0).await? {
-        Introspection::Inactive => zeroid_wire::introspection_inactive(),
+    let reply = match app.engine.introspect(&presented.0).await? {
+        Introspection::Inactive => Reply::text(INTROSPECTION_INACTIVE),
         Introspection::Active(token) => {
-            zeroid_wire::introspection(&token.claims, &token.labels, token.token_type, &token.principal_sub)
-                .map_err(|error| zeroid_core::Fault::Keys(error.to_string()))?
+            let ActiveToken { claims, token_type, principal_sub, .. } = &*token;
+            Reply::written(&zeroid_wire::introspection(claims, &token.labels, token_type, principal_sub))?
         }
     };
-    Ok(Reply::ok(&body).no_store())
+    Ok(reply.no_store())
 }
 
 /// `POST /oauth2/token/revoke` (RFC 7009 §2): 200 only once the cut-off is durable.

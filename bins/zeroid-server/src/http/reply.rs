@@ -4,7 +4,9 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode};
+use serde::Serialize;
 use serde_json::Value;
+use zeroid_core::Fault;
 
 /// What goes back.
 #[derive(Debug)]
@@ -30,6 +32,20 @@ impl Reply {
         let mut reply = Self::empty(status);
         reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
         reply.body = Bytes::from(body.to_string());
+        reply
+    }
+
+    /// 200 with what is written as JSON without building it in memory first.
+    pub(crate) fn written(body: &impl Serialize) -> Result<Self, Fault> {
+        let bytes = serde_json::to_vec(body).map_err(|error| Fault::Json(error.to_string()))?;
+        Ok(Self::text(bytes))
+    }
+
+    /// 200 with text that is JSON already.
+    pub(crate) fn text(json: impl Into<Bytes>) -> Self {
+        let mut reply = Self::empty(StatusCode::OK);
+        reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        reply.body = json.into();
         reply
     }
 

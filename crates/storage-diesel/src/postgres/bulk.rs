@@ -16,36 +16,45 @@ use crate::rows::{ApiKeyRead, CredentialRow, bytes, from_json, signed};
 use crate::schema::{api_keys, credentials, cut_offs, identities, policies};
 
 /// Store credentials.
-pub(super) fn insert_credentials(conn: &mut Conn, rows: Vec<CredentialRow>) -> Result<(), StoreError> {
+pub(super) fn insert_credentials(conn: &mut Conn, rows: &[(i64, &CredentialRow)]) -> Result<(), StoreError> {
     let mut columns = InsertCredentials::default();
-    for row in rows {
-        columns.jti.push(row.jti);
-        columns.tenant_id.push(row.tenant_id);
-        columns.identity_id.push(row.identity_id);
-        columns.mission_id.push(row.mission_id);
+    for (tenant, row) in rows {
+        columns.jti.push(&row.jti);
+        columns.tenant_id.push(*tenant);
+        columns.identity_id.push(&row.identity_id);
+        columns.mission_id.push(&row.mission_id);
         columns.depth.push(row.depth);
         columns.issued_at.push(row.issued_at);
         columns.expires_at.push(row.expires_at);
-        columns.digest.push(row.digest);
-        columns.body.push(row.body);
+        columns.digest.push(&row.digest);
+        columns.body.push(&row.body);
     }
     columns.execute(conn).map(drop).map_err(unavailable)
 }
 
-#[derive(Default, QueryId)]
-struct InsertCredentials {
-    jti: Vec<Vec<u8>>,
+#[derive(Default)]
+struct InsertCredentials<'r> {
+    jti: Vec<&'r [u8]>,
     tenant_id: Vec<i64>,
-    identity_id: Vec<Vec<u8>>,
-    mission_id: Vec<Vec<u8>>,
+    identity_id: Vec<&'r [u8]>,
+    mission_id: Vec<&'r [u8]>,
     depth: Vec<i16>,
     issued_at: Vec<i64>,
     expires_at: Vec<i64>,
-    digest: Vec<Vec<u8>>,
-    body: Vec<String>,
+    digest: Vec<&'r [u8]>,
+    body: Vec<&'r str>,
 }
 
-impl QueryFragment<Pg> for InsertCredentials {
+/// Names the statement among those kept prepared.
+#[derive(Debug)]
+struct InsertCredentialsId;
+
+impl QueryId for InsertCredentials<'_> {
+    type QueryId = InsertCredentialsId;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryFragment<Pg> for InsertCredentials<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "INSERT INTO credentials (jti, tenant_id, identity_id, mission_id, depth, issued_at, expires_at, digest, \
@@ -73,7 +82,7 @@ impl QueryFragment<Pg> for InsertCredentials {
     }
 }
 
-impl RunQueryDsl<Conn> for InsertCredentials {}
+impl RunQueryDsl<Conn> for InsertCredentials<'_> {}
 
 /// Use things up; gives those that were not used up before, each once.
 pub(super) fn spend(conn: &mut Conn, spends: &[&Spend]) -> Result<Vec<(Vec<u8>, String)>, StoreError> {

@@ -48,8 +48,8 @@ impl Wanted {
 
 /// A credential's facts, and the identity at its root.
 pub(super) struct Known {
-    pub(super) facts: CredentialFacts,
-    pub(super) principal: IdentityRecord,
+    pub(super) facts: Arc<CredentialFacts>,
+    pub(super) principal: Arc<IdentityRecord>,
 }
 
 /// What was read at one epoch. What was looked for and not found is remembered too.
@@ -92,10 +92,10 @@ impl Memo {
     }
 
     /// An actor that was looked for.
-    pub(super) fn actor(&self, lookup: &ActorLookup) -> Option<&ActorFacts> {
+    pub(super) fn actor(&self, lookup: &ActorLookup) -> Option<&Arc<ActorFacts>> {
         match lookup {
-            ActorLookup::ApiKey(hash) => self.keys.get(hash)?.as_deref(),
-            ActorLookup::Spiffe(uri) => self.uris.get(uri)?.as_deref(),
+            ActorLookup::ApiKey(hash) => self.keys.get(hash)?.as_ref(),
+            ActorLookup::Spiffe(uri) => self.uris.get(uri)?.as_ref(),
         }
     }
 
@@ -179,10 +179,10 @@ impl Memo {
                     standings.push(Standing { identity: link.identity, status, expires_at });
                 }
             }
-            let presenter = self.known(record.identity())?.as_ref().clone();
-            let principal = self.known(record.lineage.root().identity)?.as_ref().clone();
-            let facts =
-                CredentialFacts { record, digest, live: LiveFacts { standings, cut_offs }, presenter };
+            let presenter = Arc::clone(self.known(record.identity())?);
+            let principal = Arc::clone(self.known(record.lineage.root().identity)?);
+            let (record, live) = (Arc::new(record), LiveFacts { standings, cut_offs });
+            let facts = Arc::new(CredentialFacts { record, digest, live, presenter });
             self.credentials.insert(jti, Some(Arc::new(Known { facts, principal })));
         }
         Ok(())
@@ -193,7 +193,7 @@ impl Memo {
         identity: IdentityId,
         key: Option<&ApiKeyRecord>,
     ) -> Result<ActorFacts, StoreError> {
-        let identity = self.known(identity)?.as_ref().clone();
+        let identity = Arc::clone(self.known(identity)?);
         let policy = self.policy(identity.policy_id)?;
         let key = match key {
             Some(key) => Some((key.clone(), key.policy_id.map(|id| self.policy(id)).transpose()?)),
@@ -206,8 +206,8 @@ impl Memo {
         self.identities.get(&id).ok_or_else(|| missing("an identity"))
     }
 
-    fn policy(&self, id: PolicyId) -> Result<Policy, StoreError> {
-        self.policies.get(&id).map(|policy| policy.as_ref().clone()).ok_or_else(|| missing("a policy"))
+    fn policy(&self, id: PolicyId) -> Result<Arc<Policy>, StoreError> {
+        self.policies.get(&id).cloned().ok_or_else(|| missing("a policy"))
     }
 }
 

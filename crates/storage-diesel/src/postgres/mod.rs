@@ -29,7 +29,7 @@ use crate::tenants::TenantNumbers as Shared;
 use connection::Target;
 use orders::Orders;
 use reader::{Ask, Readers};
-use writer::Writer;
+use writer::{Writer, savepoint};
 
 pub(crate) type Conn = PgConnection;
 pub(crate) type Dialect = Pg;
@@ -137,7 +137,10 @@ impl PostgresStore {
         self.readers.ask(byte, |answer| Ask::Exchange(subject, actor, answer)).await
     }
 
-    async fn facts_of_credential(&self, jti: CredentialId) -> Result<Option<CredentialFacts>, StoreError> {
+    async fn facts_of_credential(
+        &self,
+        jti: CredentialId,
+    ) -> Result<Option<Arc<CredentialFacts>>, StoreError> {
         self.readers.ask(jti.as_bytes()[15], |answer| Ask::Credential(jti, answer)).await
     }
 

@@ -1,5 +1,6 @@
 //! Reader threads for the hot path: whatever waits shares each round trip.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
@@ -26,7 +27,7 @@ pub(super) enum Ask {
     /// What an exchange is decided by.
     Exchange(CredentialId, ActorLookup, Answer<ExchangeFacts>),
     /// A credential and what its life is judged by.
-    Credential(CredentialId, Answer<Option<CredentialFacts>>),
+    Credential(CredentialId, Answer<Option<Arc<CredentialFacts>>>),
     /// Whether there is anybody to ask.
     Presence(Answer<()>),
 }
@@ -173,7 +174,7 @@ fn answer(asks: Vec<Ask>, memo: &Memo, read: Result<(Epoch, Numbers), StoreError
         match ask {
             Ask::Presence(answer) => drop(answer.send(Ok(()))),
             Ask::Credential(jti, answer) => {
-                drop(answer.send(Ok(memo.credential(jti).map(|known| known.facts.clone()))));
+                drop(answer.send(Ok(memo.credential(jti).map(|known| Arc::clone(&known.facts)))));
             }
             Ask::Key(hash, answer) => {
                 let actor = memo.actor(&ActorLookup::ApiKey(hash)).cloned();
@@ -186,8 +187,8 @@ fn answer(asks: Vec<Ask>, memo: &Memo, read: Result<(Epoch, Numbers), StoreError
             Ask::Exchange(subject, actor, answer) => {
                 let known = memo.credential(subject);
                 let facts = numbers.draw().map(|order| ExchangeFacts {
-                    subject: known.map(|known| known.facts.clone()),
-                    principal: known.map(|known| known.principal.clone()),
+                    subject: known.map(|known| Arc::clone(&known.facts)),
+                    principal: known.map(|known| Arc::clone(&known.principal)),
                     actor: memo.actor(&actor).cloned(),
                     order,
                     epoch,

@@ -10,13 +10,11 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use diesel::connection::SimpleConnection;
-use tokio::sync::oneshot;
 use zeroid_storage::{Epoch, Issuance, StoreError};
 use zeroid_token_core::KeyId;
 
 use super::connection::{Link, Target};
-use super::issue::Issue;
-use super::verbs::{Batch, Job, Ran, Verb, Writing};
+use super::verbs::{Batch, Issue, Job, Ran, Step, Verb, Writing, apart};
 use super::{Conn, Shared, bulk, issue, queries};
 use crate::error::{OpenError, unavailable};
 use crate::rows::CredentialRow;
@@ -68,8 +66,8 @@ impl Writer {
 
     /// Store a credential; answered after the commit.
     pub(super) async fn issue(&self, issuance: Issuance, row: CredentialRow) -> Result<(), StoreError> {
-        let (answer, answered) = oneshot::channel();
-        self.hand_over(Work::Issue(Box::new(Issue::new(issuance, row, answer))))?;
+        let (issue, answered) = Issue::new(issuance, row);
+        self.hand_over(Work::Issue(Box::new(issue)))?;
         answered.await.map_err(|_| unavailable("the writer has stopped"))?
     }
 
@@ -186,7 +184,7 @@ impl Desk {
                 batch: &mut *batch,
                 uncut_kids: &mut self.uncut_kids.1,
             };
-            issue::apart(&mut writing, issue)?;
+            apart(&mut writing, issue)?;
         }
         Ok(())
     }
@@ -195,7 +193,7 @@ impl Desk {
         let conn = self.link.conn()?;
         // An error undoes a verb that is alone with the transaction, so that it needs no savepoint.
         if !alone {
-            savepoint(conn, "SAVEPOINT verb")?;
+            savepoint(conn, Step::Begin)?;
         }
         let ran = job.run(&mut Writing {
             conn,
@@ -206,9 +204,9 @@ impl Desk {
         batch.ended(ran, job.changes_facts());
         match (ran, alone) {
             (Ran::Done, true) => Ok(()),
-            (Ran::Done, false) => savepoint(conn, "RELEASE verb"),
-            (Ran::Undone, false) => savepoint(conn, "ROLLBACK TO verb"),
-            (Ran::Undone, true) => savepoint(conn, "ROLLBACK; BEGIN"),
+            (Ran::Done, false) => savepoint(conn, Step::Keep),
+            (Ran::Undone, false) => savepoint(conn, Step::Undo),
+            (Ran::Undone, true) => conn.batch_execute("ROLLBACK; BEGIN").map_err(unavailable),
         }
     }
 
@@ -223,6 +221,12 @@ impl Desk {
     }
 }
 
-fn savepoint(conn: &mut Conn, sql: &str) -> Result<(), StoreError> {
+/// One step of the savepoint of a verb.
+pub(super) fn savepoint(conn: &mut Conn, step: Step) -> Result<(), StoreError> {
+    let sql = match step {
+        Step::Begin => "SAVEPOINT verb",
+        Step::Keep => "RELEASE verb",
+        Step::Undo => "ROLLBACK TO verb",
+    };
     conn.batch_execute(sql).map_err(unavailable)
 }

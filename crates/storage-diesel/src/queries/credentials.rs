@@ -15,10 +15,9 @@ use crate::rows::{CredentialRow, bytes, from_json, signed, unsigned};
 use crate::schema::{credentials, spent};
 
 /// Store a credential.
-pub(crate) fn insert(conn: &mut Conn, tenant: i64, mut row: CredentialRow) -> Result<(), StoreError> {
-    row.tenant_id = tenant;
-    diesel::insert_into(credentials::table).values(row).execute(conn).map_err(unavailable)?;
-    Ok(())
+pub(crate) fn insert(conn: &mut Conn, tenant: i64, row: &CredentialRow) -> Result<(), StoreError> {
+    let values = (credentials::tenant_id.eq(tenant), row);
+    diesel::insert_into(credentials::table).values(values).execute(conn).map(drop).map_err(unavailable)
 }
 
 /// Use something up.

@@ -25,11 +25,11 @@ impl KeyCache {
     }
 
     /// Remember what was read at this epoch.
-    pub(super) fn put(&self, hash: SecretHash, epoch: Epoch, facts: ActorFacts) {
+    pub(super) fn put(&self, hash: SecretHash, epoch: Epoch, facts: Arc<ActorFacts>) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MOST {
             entries.clear();
         }
-        entries.insert(hash, (epoch, Arc::new(facts)));
+        entries.insert(hash, (epoch, facts));
     }
 }

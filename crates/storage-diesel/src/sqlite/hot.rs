@@ -1,5 +1,7 @@
 //! The hot path: facts for a decision, and what it decided.
 
+use std::sync::Arc;
+
 use zeroid_identity_model::CredentialId;
 use zeroid_storage::{
     ActorLookup, CredentialFacts, ExchangeFacts, Issuance, KeyFacts, SecretHash, StoreError,
@@ -8,7 +10,6 @@ use zeroid_token_core::Order;
 
 use super::SqliteStore;
 use super::reader::Reading;
-use super::verbs::issue_one;
 use crate::rows::CredentialRow;
 
 impl SqliteStore {
@@ -31,8 +32,8 @@ impl SqliteStore {
     pub(super) async fn facts_of_key(&self, hash: SecretHash) -> Result<Option<KeyFacts>, StoreError> {
         // The epoch first: facts are never older than it says.
         let epoch = self.shared.epoch();
-        if let Some(known) = self.keys.get(&hash, epoch) {
-            return Ok(Some(KeyFacts { actor: (*known).clone(), order: self.draw().await?, epoch }));
+        if let Some(actor) = self.keys.get(&hash, epoch) {
+            return Ok(Some(KeyFacts { actor, order: self.draw().await?, epoch }));
         }
         let lookup = ActorLookup::ApiKey(hash);
         let read = self.readers.read(move |reading| Ok((reading.actor(&lookup)?, reading.epoch))).await?;
@@ -53,7 +54,7 @@ impl SqliteStore {
     pub(super) async fn facts_of_credential(
         &self,
         jti: CredentialId,
-    ) -> Result<Option<CredentialFacts>, StoreError> {
+    ) -> Result<Option<Arc<CredentialFacts>>, StoreError> {
         self.readers.read_at(Self::reader_of(jti), move |reading| reading.credential(jti)).await
     }
 
@@ -62,6 +63,6 @@ impl SqliteStore {
         issuance: Issuance,
         row: CredentialRow,
     ) -> Result<(), StoreError> {
-        self.writer.write(false, move |writing| issue_one(writing, &issuance, row)).await
+        self.writer.issue(issuance, row).await
     }
 }

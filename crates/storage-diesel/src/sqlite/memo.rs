@@ -4,6 +4,7 @@
 //! were issued since change none of them. A credential is written once, so its facts stay the facts of its epoch.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use zeroid_identity_model::{CredentialId, IdentityId, Timestamp};
 use zeroid_storage::{
@@ -23,8 +24,8 @@ const MOST: usize = 4096;
 #[derive(Default)]
 pub(super) struct Memo {
     epoch: Option<Epoch>,
-    identities: HashMap<IdentityId, IdentityRecord>,
-    credentials: HashMap<CredentialId, CredentialFacts>,
+    identities: HashMap<IdentityId, Arc<IdentityRecord>>,
+    credentials: HashMap<CredentialId, Arc<CredentialFacts>>,
 }
 
 impl Memo {
@@ -47,12 +48,13 @@ fn remember<K: std::hash::Hash + Eq, V>(known: &mut HashMap<K, V>, key: K, value
 
 impl Reading<'_> {
     /// An identity that something stored refers to.
-    fn identity(&mut self, id: IdentityId) -> Result<IdentityRecord, StoreError> {
+    fn identity(&mut self, id: IdentityId) -> Result<Arc<IdentityRecord>, StoreError> {
         if let Some(known) = self.memo.identities.get(&id) {
-            return Ok(known.clone());
+            return Ok(Arc::clone(known));
         }
         let record = queries::identities::by_id(self.conn, id)?.ok_or_else(|| missing("an identity"))?;
-        remember(&mut self.memo.identities, id, record.clone());
+        let record = Arc::new(record);
+        remember(&mut self.memo.identities, id, Arc::clone(&record));
         Ok(record)
     }
 
@@ -66,9 +68,12 @@ impl Reading<'_> {
     }
 
     /// A credential and what its life is judged by.
-    pub(super) fn credential(&mut self, jti: CredentialId) -> Result<Option<CredentialFacts>, StoreError> {
+    pub(super) fn credential(
+        &mut self,
+        jti: CredentialId,
+    ) -> Result<Option<Arc<CredentialFacts>>, StoreError> {
         if let Some(known) = self.memo.credentials.get(&jti) {
-            return Ok(Some(known.clone()));
+            return Ok(Some(Arc::clone(known)));
         }
         let Some((tenant, digest, record)) = queries::credentials::by_jti(self.conn, jti)? else {
             return Ok(None);
@@ -81,23 +86,24 @@ impl Reading<'_> {
             }
         }
         let cut_offs = queries::cut_offs::naming(self.conn, &cut_key::of_lineage(tenant, &record.lineage))?;
-        let facts = CredentialFacts { record, digest, live: LiveFacts { standings, cut_offs }, presenter };
-        remember(&mut self.memo.credentials, jti, facts.clone());
+        let (record, live) = (Arc::new(record), LiveFacts { standings, cut_offs });
+        let facts = Arc::new(CredentialFacts { record, digest, live, presenter });
+        remember(&mut self.memo.credentials, jti, Arc::clone(&facts));
         Ok(Some(facts))
     }
 
     /// An actor with everything that limits it.
-    pub(super) fn actor(&mut self, lookup: &ActorLookup) -> Result<Option<ActorFacts>, StoreError> {
+    pub(super) fn actor(&mut self, lookup: &ActorLookup) -> Result<Option<Arc<ActorFacts>>, StoreError> {
         let hash = match lookup {
-            ActorLookup::Spiffe(_) => return single::find_actor(self.conn, lookup),
+            ActorLookup::Spiffe(_) => return Ok(single::find_actor(self.conn, lookup)?.map(Arc::new)),
             ActorLookup::ApiKey(hash) => hash,
         };
         if let Some(known) = self.keys.get(hash, self.epoch) {
-            return Ok(Some((*known).clone()));
+            return Ok(Some(known));
         }
-        let found = single::find_actor(self.conn, lookup)?;
+        let found = single::find_actor(self.conn, lookup)?.map(Arc::new);
         if let Some(found) = &found {
-            self.keys.put(*hash, self.epoch, found.clone());
+            self.keys.put(*hash, self.epoch, Arc::clone(found));
         }
         Ok(found)
     }

@@ -2,6 +2,7 @@
 
 mod connection;
 mod hot;
+mod issue;
 mod sequence;
 mod shared;
 mod single;
@@ -33,7 +34,7 @@ use cache::KeyCache;
 use reader::Readers;
 use shared::{BLOCK, Orders, Shared};
 use watch::FileWatch;
-use writer::Writer;
+use writer::{Writer, savepoint};
 
 pub(crate) type Conn = SqliteConnection;
 pub(crate) type Dialect = Sqlite;

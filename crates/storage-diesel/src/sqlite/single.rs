@@ -1,5 +1,7 @@
 //! Statements about one row: without a round trip to pay, one by one is as good as many at once.
 
+use std::sync::Arc;
+
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary};
@@ -27,11 +29,11 @@ fn actor(
         }
         None => None,
     };
-    Ok(ActorFacts { identity, policy, key })
+    Ok(ActorFacts { identity: Arc::new(identity), policy, key })
 }
 
-fn policy(conn: &mut Conn, id: PolicyId) -> Result<Policy, StoreError> {
-    policies::by_id(conn, id)?.map(|record| record.policy).ok_or_else(|| missing("a policy"))
+fn policy(conn: &mut Conn, id: PolicyId) -> Result<Arc<Policy>, StoreError> {
+    policies::by_id(conn, id)?.map(|record| Arc::new(record.policy)).ok_or_else(|| missing("a policy"))
 }
 
 /// The actor of an exchange.

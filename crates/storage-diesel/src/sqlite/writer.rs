@@ -1,4 +1,4 @@
-//! Group commit: one thread owns the write connection, and verbs that wait share a transaction.
+//! Group commit: one thread owns the write connection, and whatever waits shares a transaction.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,19 +7,28 @@ use std::thread::JoinHandle;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use zeroid_storage::{Epoch, StoreError};
+use zeroid_storage::{Epoch, Issuance, StoreError};
 use zeroid_token_core::KeyId;
 
 use super::shared::Shared;
 use super::statement::{BeginWrite, Commit, Release, Rollback, RollbackTo, Savepoint};
-use super::verbs::{Batch, Job, Ran, Verb, Writing};
+use super::verbs::{Batch, Issue, Job, Ran, Step, Verb, Writing, apart};
 use super::watch::FileWatch;
-use super::{Conn, queries, sequence, single};
+use super::{Conn, issue, queries, sequence, single};
 use crate::error::unavailable;
+use crate::rows::CredentialRow;
+
+/// What waits to be written.
+enum Work {
+    /// A credential; these are stored together.
+    Issue(Box<Issue>),
+    /// Any other verb.
+    Verb(Box<dyn Job>),
+}
 
 /// The writer thread and the queue in front of it.
 pub(super) struct Writer {
-    jobs: Option<SyncSender<Box<dyn Job>>>,
+    works: Option<SyncSender<Work>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -31,12 +40,12 @@ impl Writer {
         queue: usize,
         most: usize,
     ) -> std::io::Result<Self> {
-        let (jobs, waiting) = sync_channel(queue);
+        let (works, waiting) = sync_channel(queue);
         let uncut_kids = (Epoch(0), HashSet::new());
         let mut desk = Desk { conn, shared, watch, most: most.max(1), uncut_kids };
         let thread = std::thread::Builder::new().name("zeroid-writer".to_owned());
         let thread = thread.spawn(move || desk.run(&waiting))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { works: Some(works), thread: Some(thread) })
     }
 
     /// Write one verb, in its own savepoint of a shared transaction; answered after the commit.
@@ -48,19 +57,30 @@ impl Writer {
         verb: impl FnOnce(&mut Writing<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (job, answered) = Verb::new(verb, changes_facts);
-        let jobs = self.jobs.as_ref().ok_or_else(|| unavailable("the writer has stopped"))?;
-        jobs.try_send(Box::new(job)).map_err(|error| match error {
+        self.hand_over(Work::Verb(Box::new(job)))?;
+        answered.await.map_err(|_| unavailable("the writer has stopped"))?
+    }
+
+    /// Store a credential; answered after the commit.
+    pub(super) async fn issue(&self, issuance: Issuance, row: CredentialRow) -> Result<(), StoreError> {
+        let (issue, answered) = Issue::new(issuance, row);
+        self.hand_over(Work::Issue(Box::new(issue)))?;
+        answered.await.map_err(|_| unavailable("the writer has stopped"))?
+    }
+
+    fn hand_over(&self, work: Work) -> Result<(), StoreError> {
+        let works = self.works.as_ref().ok_or_else(|| unavailable("the writer has stopped"))?;
+        works.try_send(work).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Disconnected(_) => unavailable("the writer has stopped"),
-        })?;
-        answered.await.map_err(|_| unavailable("the writer has stopped"))?
+        })
     }
 }
 
 impl Drop for Writer {
     /// Write what waits, then stop.
     fn drop(&mut self) {
-        drop(self.jobs.take());
+        drop(self.works.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -77,34 +97,79 @@ struct Desk {
     uncut_kids: (Epoch, HashSet<KeyId>),
 }
 
+/// What one transaction writes.
+struct Load {
+    issues: Vec<Issue>,
+    verbs: Vec<Box<dyn Job>>,
+}
+
 impl Desk {
-    /// Take one verb, then everything else that waits; one transaction; answer after the commit. No timer.
-    fn run(&mut self, waiting: &Receiver<Box<dyn Job>>) {
+    /// Take one work, then everything else that waits; one transaction; answer after the commit. No timer.
+    fn run(&mut self, waiting: &Receiver<Work>) {
         while let Ok(first) = waiting.recv() {
-            let mut jobs = vec![first];
-            while jobs.len() < self.most
-                && let Ok(job) = waiting.try_recv()
-            {
-                jobs.push(job);
+            let mut load = Load { issues: Vec::new(), verbs: Vec::new() };
+            let mut next = Some(first);
+            while let Some(work) = next {
+                match work {
+                    Work::Issue(issue) => load.issues.push(*issue),
+                    Work::Verb(verb) => load.verbs.push(verb),
+                }
+                let taken = load.issues.len() + load.verbs.len();
+                next = if taken < self.most { waiting.try_recv().ok() } else { None };
             }
-            self.write(jobs);
+            self.write(load);
         }
         let _ = self.conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE);");
     }
 
-    fn write(&mut self, mut jobs: Vec<Box<dyn Job>>) {
-        let written = self.transaction(&mut jobs);
+    fn write(&mut self, mut load: Load) {
+        let written = self.transaction(&mut load);
         if written.is_err() {
             // It fails when the database has already undone the transaction by itself, which is as well.
             let _ = Rollback.execute(&mut self.conn);
         }
-        for job in jobs {
-            job.answer(written.clone());
+        for issue in load.issues {
+            issue.answer(written.clone());
+        }
+        for verb in load.verbs {
+            verb.answer(written.clone());
         }
     }
 
-    /// Run the verbs and commit. An error means that nothing of it is kept.
-    fn transaction(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    /// Write everything and commit. An error means that nothing of it is kept.
+    fn transaction(&mut self, load: &mut Load) -> Result<(), StoreError> {
+        let mut batch = self.begin()?;
+        if !load.issues.is_empty()
+            && issue::together(&mut self.writing(&mut batch), &mut load.issues).is_err()
+        {
+            // One of them cannot be stored, and may have spoilt the transaction for all: each by itself, then.
+            let _ = Rollback.execute(&mut self.conn);
+            batch = self.begin()?;
+            for issue in &mut load.issues {
+                apart(&mut self.writing(&mut batch), issue)?;
+            }
+        }
+        match (&mut load.verbs[..], load.issues.is_empty()) {
+            // An error undoes the only verb with the transaction, so that it needs no savepoint.
+            ([only], true) => {
+                if self.run_one(only.as_mut(), &mut batch) == Ran::Undone {
+                    return Rollback.execute(&mut self.conn).map(drop).map_err(unavailable);
+                }
+            }
+            (verbs, _) => {
+                for verb in verbs {
+                    // A savepoint that is gone means that the database has undone the transaction by itself: whatever
+                    // ran before is lost, and nothing more may run outside a transaction.
+                    savepoint(&mut self.conn, Step::Begin)?;
+                    let ran = self.run_one(verb.as_mut(), &mut batch);
+                    savepoint(&mut self.conn, if ran == Ran::Done { Step::Keep } else { Step::Undo })?;
+                }
+            }
+        }
+        self.finish(&batch)
+    }
+
+    fn begin(&mut self) -> Result<Batch, StoreError> {
         BeginWrite.execute(&mut self.conn).map_err(unavailable)?;
         let epoch = queries::server::epoch(&mut self.conn)?;
         if self.uncut_kids.0 != epoch {
@@ -112,29 +177,15 @@ impl Desk {
         }
         // Above what we know if another process wrote; never below.
         self.shared.raise_epoch(epoch);
-        let mut batch = Batch::at(epoch);
-        // An error undoes the only verb with the transaction, so that it needs no savepoint.
-        if let [only] = jobs {
-            if self.run_one(only.as_mut(), &mut batch) == Ran::Undone {
-                return Rollback.execute(&mut self.conn).map(drop).map_err(unavailable);
-            }
-        } else {
-            for job in jobs {
-                // A savepoint that is gone means that the database has undone the transaction by itself: whatever
-                // ran before is lost, and nothing more may run outside a transaction.
-                Savepoint.execute(&mut self.conn).map_err(unavailable)?;
-                if self.run_one(job.as_mut(), &mut batch) == Ran::Undone {
-                    RollbackTo.execute(&mut self.conn).map_err(unavailable)?;
-                }
-                Release.execute(&mut self.conn).map_err(unavailable)?;
-            }
-        }
-        self.finish(&batch)
+        Ok(Batch::at(epoch))
+    }
+
+    fn writing<'a>(&'a mut self, batch: &'a mut Batch) -> Writing<'a> {
+        Writing { conn: &mut self.conn, shared: &self.shared, batch, uncut_kids: &mut self.uncut_kids.1 }
     }
 
     fn run_one(&mut self, job: &mut dyn Job, batch: &mut Batch) -> Ran {
-        let (conn, shared, uncut_kids) = (&mut self.conn, &*self.shared, &mut self.uncut_kids.1);
-        let ran = job.run(&mut Writing { conn, shared, batch, uncut_kids });
+        let ran = job.run(&mut self.writing(batch));
         batch.ended(ran, job.changes_facts());
         ran
     }
@@ -165,4 +216,14 @@ impl Desk {
             Some(file) => Err(unavailable(format_args!("{} was removed or replaced", file.display()))),
         }
     }
+}
+
+/// One step of the savepoint of a verb.
+pub(super) fn savepoint(conn: &mut Conn, step: Step) -> Result<(), StoreError> {
+    let done = match step {
+        Step::Begin => Savepoint.execute(conn),
+        Step::Keep => Release.execute(conn),
+        Step::Undo => RollbackTo.execute(conn).and_then(|_| Release.execute(conn)),
+    };
+    done.map(drop).map_err(unavailable)
 }

@@ -1,12 +1,14 @@
 //! Credentials.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
 use zeroid_storage::{
     ActorLookup, ChainFacts, CredentialFacts, CredentialFilter, CredentialStore, CredentialView,
     ExchangeFacts, Issuance, KeyFacts, Listed, Page, SecretHash, StoreError,
 };
-use zeroid_token_core::{CutOff, CutOffKey, Dead, Reason, Source, live};
+use zeroid_token_core::{CutOff, CutOffKey, Reason};
 
 use super::writing::Writing;
 use super::{Conn, ThisStore, queries};
@@ -32,7 +34,7 @@ impl CredentialStore for ThisStore {
         self.store_credential(issuance, row).await
     }
 
-    async fn credential_facts(&self, jti: CredentialId) -> Result<Option<CredentialFacts>, StoreError> {
+    async fn credential_facts(&self, jti: CredentialId) -> Result<Option<Arc<CredentialFacts>>, StoreError> {
         self.facts_of_credential(jti).await
     }
 
@@ -100,37 +102,4 @@ impl CredentialStore for ThisStore {
         })
         .await
     }
-}
-
-/// Store a credential if everything it was decided by still holds and its whole chain is alive.
-///
-/// When no fact changed since they were read, what the caller judged is still so. What their facts do not tell is
-/// judged in any case: the credential's own end, and whether the key that signed it was cut off.
-pub(crate) fn issue_one(
-    writing: &mut Writing<'_>,
-    issuance: &Issuance,
-    row: CredentialRow,
-) -> Result<(), StoreError> {
-    let record = &issuance.record;
-    let own = record.lineage.own();
-    let unchanged = writing.is_current(issuance.epoch);
-    if !unchanged {
-        for guard in &issuance.guards {
-            if !queries::facts::holds(writing.conn, *guard)? {
-                return Err(StoreError::Stale);
-            }
-        }
-    }
-    issuance.spends.iter().try_for_each(|spend| queries::credentials::spend(writing.conn, spend))?;
-    let unknown = || StoreError::Dead(Box::new(Dead::Unknown { identity: own.identity }));
-    let tenant = writing.find_tenant(&own.tenant)?.ok_or_else(unknown)?;
-    if !unchanged || issuance.now >= record.expires_at || writing.is_cut(&own.kid)? {
-        let facts = queries::facts::live(writing.conn, tenant, record)?;
-        live(record, &facts, issuance.now).map_err(|dead| StoreError::Dead(Box::new(dead)))?;
-    }
-    queries::credentials::insert(writing.conn, tenant, row)?;
-    if let Source::ApiKey(id) = own.source {
-        writing.count_use(id, issuance.now);
-    }
-    Ok(())
 }

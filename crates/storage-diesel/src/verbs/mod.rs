@@ -4,12 +4,24 @@
 
 mod credentials;
 mod identities;
+mod issue;
 mod job;
 mod others;
 mod writing;
 
-pub(super) use credentials::issue_one;
+pub(super) use issue::{Issue, apart};
 pub(super) use job::{Job, Ran, Verb};
 pub(super) use writing::{Batch, Writing};
 
-use super::{Conn, Orders, Shared, ThisStore, queries};
+use super::{Conn, Orders, Shared, ThisStore, queries, savepoint};
+
+/// What is done to the savepoint of one verb.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It begins.
+    Begin,
+    /// What the verb did is kept, if the transaction is.
+    Keep,
+    /// What the verb did is undone.
+    Undo,
+}

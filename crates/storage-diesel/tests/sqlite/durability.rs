@@ -35,7 +35,7 @@ async fn a_restart_keeps_everything_and_never_repeats_an_order() {
     let kept = store.api_key(agent.tenant(), agent.key.id).await.unwrap().unwrap();
     assert_eq!((kept.hash, kept.usage_count), (agent.key.hash, 1));
     let view = store.credential(agent.tenant(), root.record.jti()).await.unwrap().unwrap();
-    assert_eq!((view.record, view.revoked_by), (root.record, Some(cut)));
+    assert_eq!((&view.record, view.revoked_by), (&*root.record, Some(cut)));
     assert_eq!(
         store.policy(agent.tenant(), agent.record.policy_id).await.unwrap().unwrap().policy.version,
         1

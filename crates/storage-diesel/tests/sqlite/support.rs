@@ -262,5 +262,12 @@ pub(crate) fn issuance(lineage: Lineage, guards: Vec<Guard>, epoch: Epoch) -> Is
         may_act: None,
         decided_by: Vec::new(),
     };
-    Issuance { record, digest: CredentialDigest([7; 32]), guards, epoch, spends: Vec::new(), now: NOW }
+    Issuance {
+        record: record.into(),
+        digest: CredentialDigest([7; 32]),
+        guards,
+        epoch,
+        spends: Vec::new(),
+        now: NOW,
+    }
 }

@@ -1,5 +1,6 @@
 //! A failing database is our fault, says so, and changes nothing.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
@@ -101,7 +102,8 @@ async fn what_a_refused_verb_wrote_is_undone_within_the_transaction() {
     let agent = Agent::of(&store, "prod", "billing").await;
     let spend = Spend { scope: "https://issuer.example".to_owned(), hash: hash(), forget_at: LATER };
     let mut dead = agent.root(&store).await;
-    (dead.record.expires_at, dead.spends) = (NOW, vec![spend.clone()]);
+    Arc::make_mut(&mut dead.record).expires_at = NOW;
+    dead.spends = vec![spend.clone()];
     let mut alive = agent.root(&store).await;
     alive.spends = vec![spend];
     let verbs = async { tokio::join!(biased; store.issue(dead), store.issue(alive)) };

@@ -1,6 +1,7 @@
 //! Credentials, in memory.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
@@ -34,7 +35,7 @@ impl CredentialStore for MemoryStore {
         let order = state.draw();
         let subject = facts_of(&state, subject)?;
         let root = subject.as_ref().map(|subject| subject.record.lineage.root().identity);
-        let principal = root.and_then(|id| state.identities.get(&id)).cloned();
+        let principal = root.and_then(|id| state.identities.get(&id)).cloned().map(Arc::new);
         let actor = match actor {
             ActorLookup::ApiKey(hash) => match state.keys.values().find(|key| key.hash == *hash) {
                 Some(key) => Some(state.actor(key.identity, Some(key))?),
@@ -75,7 +76,7 @@ impl CredentialStore for MemoryStore {
         Ok(())
     }
 
-    async fn credential_facts(&self, jti: CredentialId) -> Result<Option<CredentialFacts>, StoreError> {
+    async fn credential_facts(&self, jti: CredentialId) -> Result<Option<Arc<CredentialFacts>>, StoreError> {
         facts_of(&self.lock(), jti)
     }
 
@@ -116,7 +117,8 @@ impl CredentialStore for MemoryStore {
         page: Page,
     ) -> Result<Listed<CredentialView>, StoreError> {
         let state = self.lock();
-        let of_tenant = state.credentials.values().map(|(record, _)| record).filter(|r| r.tenant() == tenant);
+        let of_tenant =
+            state.credentials.values().map(|(record, _)| record).filter(|record| record.tenant() == tenant);
         let mut found: Vec<_> = match filter {
             CredentialFilter::Identity(id) => of_tenant.filter(|record| record.identity() == id).collect(),
             CredentialFilter::Mission(root) => {
@@ -154,14 +156,14 @@ impl CredentialStore for MemoryStore {
     }
 }
 
-fn facts_of(state: &State, jti: CredentialId) -> Result<Option<CredentialFacts>, StoreError> {
+fn facts_of(state: &State, jti: CredentialId) -> Result<Option<Arc<CredentialFacts>>, StoreError> {
     let Some((record, digest)) = state.credentials.get(&jti) else { return Ok(None) };
     let presenter = state.identities.get(&record.identity());
     let presenter = presenter.ok_or_else(|| StoreError::Corrupt("an identity is missing".to_owned()))?;
-    Ok(Some(CredentialFacts {
-        record: record.clone(),
+    Ok(Some(Arc::new(CredentialFacts {
+        record: Arc::clone(record),
         digest: *digest,
         live: state.live_facts(record),
-        presenter: presenter.clone(),
-    }))
+        presenter: Arc::new(presenter.clone()),
+    })))
 }

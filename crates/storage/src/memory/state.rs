@@ -1,6 +1,7 @@
 //! The plain maps, and what several verbs ask of them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use zeroid_identity_model::{ApiKeyId, CredentialId, IdentityId, PolicyId, Tenant, Timestamp};
 use zeroid_token_core::{CredentialRecord, CutOff, CutOffKey, LiveFacts, Order, Policy, Reason, Standing};
@@ -17,7 +18,7 @@ pub(super) struct State {
     pub(super) identities: BTreeMap<IdentityId, IdentityRecord>,
     pub(super) policies: BTreeMap<PolicyId, PolicyRecord>,
     pub(super) keys: BTreeMap<ApiKeyId, ApiKeyRecord>,
-    pub(super) credentials: BTreeMap<CredentialId, (CredentialRecord, CredentialDigest)>,
+    pub(super) credentials: BTreeMap<CredentialId, (Arc<CredentialRecord>, CredentialDigest)>,
     pub(super) cut_offs: Vec<CutOff>,
     pub(super) spent: HashMap<(String, SecretHash), Timestamp>,
     pub(super) signing_keys: Vec<SigningKeyRecord>,
@@ -46,17 +47,23 @@ impl State {
     }
 
     /// What limits an identity, with the key it used.
-    pub(super) fn actor(&self, id: IdentityId, key: Option<&ApiKeyRecord>) -> Result<ActorFacts, StoreError> {
+    pub(super) fn actor(
+        &self,
+        id: IdentityId,
+        key: Option<&ApiKeyRecord>,
+    ) -> Result<Arc<ActorFacts>, StoreError> {
         let missing = |what: &str| StoreError::Corrupt(format!("{what} is missing"));
         let identity = self.identities.get(&id).ok_or_else(|| missing("an identity"))?;
-        let policy = |id| -> Result<Policy, StoreError> {
-            self.policies.get(&id).map(|record| record.policy.clone()).ok_or_else(|| missing("a policy"))
+        let policy = |id| -> Result<Arc<Policy>, StoreError> {
+            let found = self.policies.get(&id).map(|record| Arc::new(record.policy.clone()));
+            found.ok_or_else(|| missing("a policy"))
         };
         let key = match key {
             Some(key) => Some((key.clone(), key.policy_id.map(policy).transpose()?)),
             None => None,
         };
-        Ok(ActorFacts { identity: identity.clone(), policy: policy(identity.policy_id)?, key })
+        let (identity, policy) = (Arc::new(identity.clone()), policy(identity.policy_id)?);
+        Ok(Arc::new(ActorFacts { identity, policy, key }))
     }
 
     /// What the life of a credential is judged by.
