@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use zeroid_core::{DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS};
+use zeroid_core::{CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS};
 use zeroid_identity_model::TrustDomain;
 use zeroid_jose::Secret;
 use zeroid_token_core::limits::MAX_TTL_SECONDS;
@@ -19,10 +19,15 @@ pub const MIN_OPERATOR_KEY_CHARS: usize = 32;
 /// Most connections at a time unless told otherwise.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
 
+/// How long ended credentials may be kept, in days: a day at least, so that what happened can be looked into; ten
+/// years are for ever.
+const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 1..=3650;
+
 /// Every key of the file; the environment has them in upper case after `ZEROID_`.
-pub const KEYS: [&str; 21] = [
+pub const KEYS: [&str; 22] = [
     "admin_prefix",
     "always_verify_signatures",
+    "credential_retention_days",
     "data_dir",
     "database_url",
     "delegated_ttl_seconds",
@@ -85,6 +90,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// Check signatures of our own tokens although the recorded digest would do.
     pub always_verify_signatures: bool,
+    /// How many days a credential is kept after its end.
+    pub credential_retention_days: u32,
 }
 
 /// Why settings are refused.
@@ -168,6 +175,15 @@ impl Values {
             text.parse().map_err(|error: T::Err| SettingsError(format!("{key}: {}", error.to_string())))
         };
         self.take(key).map(parse).transpose()
+    }
+
+    fn retention(&self) -> Result<u32, SettingsError> {
+        let days = self.parsed("credential_retention_days")?.unwrap_or(CREDENTIAL_RETENTION_DAYS);
+        if RETENTION_DAYS.contains(&days) {
+            return Ok(days);
+        }
+        let (least, most) = (RETENTION_DAYS.start(), RETENTION_DAYS.end());
+        Err(SettingsError(format!("credential_retention_days must be {least} to {most}")))
     }
 
     fn seconds(&self, key: &str, default: u32) -> Result<u32, SettingsError> {
@@ -258,6 +274,7 @@ impl Settings {
                 .collect(),
             max_connections,
             always_verify_signatures: values.parsed("always_verify_signatures")?.unwrap_or(false),
+            credential_retention_days: values.retention()?,
         })
     }
 
@@ -277,6 +294,7 @@ impl Settings {
         line("token_profile", self.profile.as_str());
         line("token_typ", self.token_typ.as_str());
         line("always_verify_signatures", &self.always_verify_signatures.to_string());
+        line("credential_retention_days", &self.credential_retention_days.to_string());
         line("admin_prefix", &self.admin_prefix);
         line("public_urls", &self.public_urls.join(","));
         line("max_connections", &self.max_connections.to_string());
@@ -373,6 +391,10 @@ mod tests {
         refused(&format!("{GOOD}registration = 'open'"), "registration must be closed");
         refused(&format!("{GOOD}database_url = 'mysql://x'"), "sqlite://PATH or postgresql://");
         refused(&format!("{GOOD}token_ttl_seconds = 0"), "token_ttl_seconds must be");
+        refused(
+            &format!("{GOOD}credential_retention_days = 0"),
+            "credential_retention_days must be 1 to 3650",
+        );
         refused(&format!("{GOOD}token_profile = 'x'"), "token_profile");
         refused(&format!("{GOOD}admin_prefix = 'x y'"), "admin_prefix");
     }

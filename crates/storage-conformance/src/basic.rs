@@ -1,13 +1,13 @@
 //! What is stored reads back.
 
 use zeroid_identity_model::Status;
-use zeroid_storage::{ActorLookup, Conflict, Page, SecretHash, Spend, StoreError};
-use zeroid_token_core::ScopeSet;
+use zeroid_storage::{ActorLookup, Conflict, CredentialFilter, Page, SecretHash, Spend, StoreError};
+use zeroid_token_core::{CredentialRecord, Lineage, ScopeSet};
 
 use crate::Shared;
 use crate::fixtures::{
-    api_key, at, hash, identity, identity_id, issued_child, issued_root, jti, key_id, ours, policy,
-    policy_id, populated, signing_key,
+    api_key, at, hash, identity, identity_id, is_live, issuance, issued_child, issued_root, jti,
+    judged_child, key_id, link, ours, policy, policy_id, populated, record, signing_key,
 };
 
 /// Every member, be it unicode, JSON, absent or empty, comes back as it was.
@@ -155,25 +155,17 @@ pub async fn server_facts_are_written_once(store: Shared) {
 pub async fn a_sweep_expires_and_forgets(store: Shared) {
     let tenant = ours();
     populated(&store, &tenant, 1, 2).await;
-    let mut record = identity(&tenant, 3, policy_id(1));
-    record.identity.expires_at = Some(at(5));
-    store.register(record, None).await.unwrap();
+    let mut ending = identity(&tenant, 3, policy_id(1));
+    ending.identity.expires_at = Some(at(5));
+    store.register(ending, None).await.unwrap();
     let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
-    let mut issuance = crate::fixtures::issuance(
-        crate::fixtures::record(zeroid_token_core::Lineage::root_of(crate::fixtures::link(
-            &tenant,
-            1,
-            1,
-            facts.order,
-        ))),
-        facts.epoch,
-    );
+    let mut issuance = issuance(record(Lineage::root_of(link(&tenant, 1, 1, facts.order))), facts.epoch);
     issuance.spends = vec![
         Spend { scope: "a".to_owned(), hash: SecretHash([1; 32]), forget_at: at(5) },
         Spend { scope: "a".to_owned(), hash: SecretHash([2; 32]), forget_at: at(6) },
     ];
     store.issue(issuance).await.unwrap();
-    let swept = store.sweep(at(5)).await.unwrap();
+    let swept = store.sweep(at(5), at(0)).await.unwrap();
     assert_eq!((swept.expired_identities, swept.forgotten), (1, 1));
     let expired = store.identity(&tenant, identity_id(3)).await.unwrap().unwrap();
     assert_eq!((expired.identity.status, expired.version), (Status::Expired, 2));
@@ -181,7 +173,57 @@ pub async fn a_sweep_expires_and_forgets(store: Shared) {
         store.identity(&tenant, identity_id(1)).await.unwrap().unwrap().identity.status,
         Status::Active
     );
-    assert_eq!(store.sweep(at(5)).await.unwrap(), zeroid_storage::Swept::default());
+    assert_eq!(store.sweep(at(5), at(0)).await.unwrap(), zeroid_storage::Swept::default());
+}
+
+/// A credential that ended before the given moment is forgotten, roots and children alike; one that ended then, or has
+/// not, is kept with its whole chain, and may be delegated on.
+pub async fn what_ended_long_ago_is_forgotten_and_what_lives_is_whole(store: Shared) {
+    let tenant = ours();
+    populated(&store, &tenant, 1, 2).await;
+    let (early, late) = (at(100).floor_to_second(), at(9_000).floor_to_second());
+    let root = |number, expires_at| {
+        let (store, tenant) = (&store, &tenant);
+        async move {
+            let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+            let lineage = Lineage::root_of(link(tenant, number, 1, facts.order));
+            let record = CredentialRecord { expires_at, ..record(lineage) };
+            store.issue(issuance(record.clone(), facts.epoch)).await.unwrap();
+            record
+        }
+    };
+    let child = |parent: CredentialRecord, number, expires_at| {
+        let store = &store;
+        async move {
+            let mut issuance = judged_child(store, &parent, number, 2).await.unwrap();
+            issuance.record.expires_at = expires_at;
+            store.issue(issuance).await.unwrap();
+        }
+    };
+    let lasting = root(1, late).await;
+    child(lasting.clone(), 2, early).await;
+    child(lasting.clone(), 3, late).await;
+    let ended = root(4, early).await;
+    child(ended, 5, early).await;
+    assert_eq!(store.sweep(at(200), early).await.unwrap(), zeroid_storage::Swept::default());
+    assert!(store.chain(&tenant, jti(5)).await.unwrap().is_some());
+    let swept = store.sweep(at(200), early.plus_seconds(1)).await.unwrap();
+    assert_eq!(swept.forgotten_credentials, 3);
+    for number in [2, 4, 5] {
+        assert!(store.credential_facts(jti(number)).await.unwrap().is_none_or(|facts| {
+            // Whoever remembers it knows that it has ended.
+            facts.record.expires_at == early
+        }));
+        assert!(store.credential(&tenant, jti(number)).await.unwrap().is_none());
+        assert!(store.chain(&tenant, jti(number)).await.unwrap().is_none());
+    }
+    assert_eq!(store.chain(&tenant, jti(3)).await.unwrap().unwrap().credentials.len(), 2);
+    assert!(is_live(&store, jti(1)).await && is_live(&store, jti(3)).await);
+    child(lasting, 6, late).await;
+    assert!(is_live(&store, jti(6)).await);
+    let page = Page { limit: 9, offset: 0 };
+    let listed = store.credentials(&tenant, CredentialFilter::Identity(identity_id(2)), page).await.unwrap();
+    assert_eq!(listed.total, 2);
 }
 
 /// What is not there is absent, never an error.

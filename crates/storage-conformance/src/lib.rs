@@ -47,6 +47,7 @@ macro_rules! store_conformance {
                 policies_are_made_changed_and_deleted, a_tenant_has_one_default_policy,
                 a_credential_reads_back_with_what_its_life_is_judged_by, a_use_of_a_key_is_counted,
                 signing_keys_are_kept_in_order, server_facts_are_written_once, a_sweep_expires_and_forgets,
+                what_ended_long_ago_is_forgotten_and_what_lives_is_whole,
                 facts_of_unknown_things_are_absent,
             ],
             cut_offs: [

@@ -299,4 +299,6 @@ pub struct Swept {
     pub expired_identities: u64,
     /// Used-up things forgotten.
     pub forgotten: u64,
+    /// Credentials forgotten.
+    pub forgotten_credentials: u64,
 }

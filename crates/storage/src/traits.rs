@@ -193,7 +193,8 @@ pub trait CredentialStore: Send + Sync {
         page: Page,
     ) -> Result<Listed<CredentialView>, StoreError>;
 
-    /// Every credential of the lineage of `jti`, and every identity on it.
+    /// Every credential of the lineage of `jti`, and every identity on it; absent as well when one of them was
+    /// forgotten, which is so only long after `jti` itself ended.
     async fn chain(&self, tenant: &Tenant, jti: CredentialId) -> Result<Option<ChainFacts>, StoreError>;
 }
 
@@ -232,8 +233,13 @@ pub trait ServerStore: Send + Sync {
     /// The value stored under `name`.
     async fn fact(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Forget what is past its time, and mark identities whose time ran out as `expired`; bounded work a call.
-    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError>;
+    /// Forget what is past its time, and mark identities whose time ran out as `expired`; bounded work a call, so
+    /// that nothing else waits for it.
+    ///
+    /// Used-up things are forgotten at their time, credentials when they ended before `forget_before`: some of them
+    /// now, the others by later calls. One that ends at or after that moment is kept, and so is all of its lineage,
+    /// which ends no earlier. Cut-offs are kept for ever.
+    async fn sweep(&self, now: Timestamp, forget_before: Timestamp) -> Result<Swept, StoreError>;
 
     /// The store's own clock, where several processes may share it; absent where the caller's is the only one.
     async fn clock(&self) -> Result<Option<Timestamp>, StoreError>;

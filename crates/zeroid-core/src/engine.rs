@@ -61,6 +61,7 @@ struct OperatorKeys {
 
 const MASTER_CHECK: &str = "master_key_check";
 const OPERATOR_KEY: &str = "operator_key";
+const SECONDS_PER_DAY: i64 = 86_400;
 
 impl Engine {
     /// Start on a store: check the master key, make signing keys if there are none.
@@ -136,13 +137,15 @@ impl Engine {
         self.clock.measure(&*self.store).await
     }
 
-    /// Do what time alone brings about: mark expired identities, forget what is past its time. The caller
-    /// decides how often; once a minute is plenty.
+    /// Do what time alone brings about: mark expired identities, forget what is past its time, credentials when they
+    /// ended longer ago than [`Settings::credential_retention_days`] says. The caller decides how often; once a minute is plenty.
     ///
     /// # Errors
     /// Our fault.
     pub async fn sweep(&self) -> Result<Swept, Fault> {
-        Ok(self.store.sweep(self.now()).await?)
+        let now = self.now();
+        let kept = i64::from(self.settings.credential_retention_days.max(1)) * SECONDS_PER_DAY;
+        Ok(self.store.sweep(now, now.plus_seconds(-kept)).await?)
     }
 
     /// Make an operator key, store its hash, and give it away this once.

@@ -79,4 +79,4 @@ pub use requests::{
     ActiveToken, ApiKeyGrant, BearerRefused, Caller, ExchangeGrant, IdentityPatch, Introspection, Issued,
     NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Registered,
 };
-pub use settings::{DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS, Settings};
+pub use settings::{CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS, Settings};

@@ -10,6 +10,9 @@ pub const DEFAULT_TTL_SECONDS: u32 = 3600;
 /// Lifetime of a delegated credential when nothing shorter applies: one step of a task.
 pub const DELEGATED_TTL_SECONDS: u32 = 300;
 
+/// How long an ended credential is kept unless told otherwise, in days: as long as somebody may ask what an agent did.
+pub const CREDENTIAL_RETENTION_DAYS: u32 = 30;
+
 /// What a deployment settles for every credential.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -21,6 +24,8 @@ pub struct Settings {
     pub token_typ: TokenTyp,
     /// Check the signature of our own tokens although the recorded digest would do.
     pub always_verify_signatures: bool,
+    /// How many days a credential is kept after its end; at least one.
+    pub credential_retention_days: u32,
 }
 
 impl Settings {
@@ -37,6 +42,7 @@ impl Settings {
             trust_domain,
             token_typ: TokenTyp::default(),
             always_verify_signatures: false,
+            credential_retention_days: CREDENTIAL_RETENTION_DAYS,
         }
     }
 }

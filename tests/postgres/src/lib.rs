@@ -9,6 +9,7 @@ mod cluster;
 mod tools;
 
 pub use cluster::{Cluster, Durability};
+pub use tools::{psql, sql};
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// A user that may run a server: PostgreSQL refuses root.
 #[derive(Clone, Copy)]
@@ -61,8 +61,21 @@ pub(crate) fn run(command: &mut Command) -> Result<String, String> {
     Err(format!("{what}: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }
 
-/// Run SQL in a database, given by its URL.
-pub(crate) fn sql(url: &str, text: &str) -> Result<String, String> {
+/// A session in a database, given by its URL, that takes statements from its standard input.
+///
+/// # Errors
+/// Why it did not start.
+pub fn psql(url: &str) -> Result<Child, String> {
+    let mut session = Command::new(folder()?.join("psql"));
+    session.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url]);
+    session.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(|error| format!("psql: {error}"))
+}
+
+/// Run SQL in a database, given by its URL; gives what it printed.
+///
+/// # Errors
+/// What the server says.
+pub fn sql(url: &str, text: &str) -> Result<String, String> {
     let psql = folder()?.join("psql");
     run(Command::new(psql).args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", text]))
 }

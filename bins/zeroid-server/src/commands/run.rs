@@ -140,10 +140,17 @@ async fn keep_up(engine: Arc<Engine>) {
             tracing::warn!(%error, "the database's clock was not read");
         }
         match engine.sweep().await {
-            Ok(swept) if swept.expired_identities > 0 => {
-                tracing::info!(expired = swept.expired_identities, "identities have expired");
+            Ok(swept) => {
+                if swept.expired_identities > 0 {
+                    tracing::info!(expired = swept.expired_identities, "identities have expired");
+                }
+                if swept.forgotten_credentials > 0 {
+                    tracing::info!(
+                        count = swept.forgotten_credentials,
+                        "credentials that ended long ago are forgotten"
+                    );
+                }
             }
-            Ok(_) => {}
             Err(error) => tracing::warn!(%error, "the sweep did not run"),
         }
     }

@@ -163,7 +163,10 @@ pub(super) fn migrate(target: &Target) -> Result<Vec<String>, OpenError> {
     conn.batch_execute(&lock).map_err(|error| failed(error.to_string()))?;
     pending_on(&mut conn, target)?;
     let ran = conn.run_pending_migrations(MIGRATIONS).map_err(|error| failed(error.to_string()))?;
-    Ok(ran.iter().map(ToString::to_string).collect())
+    let ran = ran.iter().map(ToString::to_string).collect();
+    // What could not be made now is made by a sweep; until then the default partition takes its place.
+    let _ = super::upkeep::prepare(&mut conn);
+    Ok(ran)
 }
 
 /// The migrations a database lacks, unless a newer version was here.

@@ -1,11 +1,13 @@
 //! PostgreSQL: one writer thread and a few readers for each replica; the database orders them all.
 
 mod bulk;
+mod collision;
 mod connection;
 mod issue;
 mod memo;
 mod orders;
 mod reader;
+mod upkeep;
 mod writer;
 
 #[path = "../queries/mod.rs"]
@@ -20,7 +22,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
 use zeroid_storage::{
-    ActorLookup, CredentialFacts, ExchangeFacts, Issuance, KeyFacts, SecretHash, StoreError,
+    ActorLookup, CredentialFacts, ExchangeFacts, Issuance, KeyFacts, SecretHash, StoreError, Swept,
 };
 
 use crate::error::{OpenError, unavailable};
@@ -77,6 +79,7 @@ pub struct PostgresStore {
     readers: Readers,
     pool: connection::Pool,
     shared: Arc<Shared>,
+    target: Target,
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -97,7 +100,7 @@ impl PostgresStore {
         let writer = Writer::start(&target, Arc::clone(&shared), options.queue, options.batch)?;
         let readers = Readers::start(&target, options.readers, options.queue)?;
         let pool = target.pool(options.pool.max(1))?;
-        Ok(Self { writer, readers, pool, shared })
+        Ok(Self { writer, readers, pool, shared, target })
     }
 
     /// Apply the migrations a database lacks; gives their names.
@@ -145,7 +148,8 @@ impl PostgresStore {
     }
 
     async fn store_credential(&self, issuance: Issuance, row: CredentialRow) -> Result<(), StoreError> {
-        self.writer.issue(issuance, row).await
+        // Whoever issues reads the facts again when one has changed: the way out of a collision, too.
+        self.writer.issue(issuance, row).await.map_err(collision::as_stale)
     }
 
     /// The clock all replicas go by.
@@ -158,6 +162,22 @@ impl PostgresStore {
     /// Whether the hot path can read.
     async fn can_read(&self) -> Result<(), StoreError> {
         self.readers.ask(0, Ask::Presence).await
+    }
+
+    /// Write one verb; answered after the commit.
+    async fn write<T: Send + 'static>(
+        &self,
+        changes_facts: bool,
+        verb: impl FnOnce(&mut verbs::Writing<'_>) -> Result<T, StoreError> + Clone + Send + 'static,
+    ) -> Result<T, StoreError> {
+        collision::retrying(|| self.writer.write(changes_facts, verb.clone())).await
+    }
+
+    /// Forget used-up things at their time, and credentials that ended before a moment.
+    async fn forget(&self, now: Timestamp, forget_before: Timestamp) -> Result<Swept, StoreError> {
+        let target = self.target.clone();
+        let sweep = move || upkeep::sweep(&mut target.connect().map_err(unavailable)?, now, forget_before);
+        tokio::task::spawn_blocking(sweep).await.map_err(unavailable)?
     }
 
     /// Read on a pooled connection, away from the async threads.

@@ -119,13 +119,17 @@ pub(crate) fn list(
     Ok(Listed { items, total: unsigned(total) })
 }
 
-/// Every credential of a lineage, and every identity on it.
-pub(crate) fn chain(conn: &mut Conn, tenant: i64, leaf: &CredentialRecord) -> Result<ChainFacts, StoreError> {
+/// Every credential of a lineage, and every identity on it; absent when one of them was forgotten.
+pub(crate) fn chain(
+    conn: &mut Conn,
+    tenant: i64,
+    leaf: &CredentialRecord,
+) -> Result<Option<ChainFacts>, StoreError> {
     let mut chain = ChainFacts { credentials: Vec::new(), identities: Vec::new() };
     // Whatever names a link of an ancestor names one of the leaf.
     let cuts = super::cut_offs::naming(conn, &cut_key::of_lineage(tenant, &leaf.lineage))?;
     for link in leaf.lineage.links() {
-        let (_, _, record) = by_jti(conn, link.jti)?.ok_or_else(|| missing("a credential of a chain"))?;
+        let Some((_, _, record)) = by_jti(conn, link.jti)? else { return Ok(None) };
         let revoked_by = record.revoked_by(&cuts).cloned();
         chain.credentials.push(CredentialView { record, revoked_by });
         if !chain.identities.iter().any(|known| known.identity.id == link.identity) {
@@ -133,5 +137,5 @@ pub(crate) fn chain(conn: &mut Conn, tenant: i64, leaf: &CredentialRecord) -> Re
             chain.identities.push(identity.ok_or_else(|| missing("an identity of a chain"))?);
         }
     }
-    Ok(chain)
+    Ok(Some(chain))
 }

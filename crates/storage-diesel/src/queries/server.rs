@@ -1,13 +1,12 @@
-//! Signing keys, the server's own facts, the epoch, and forgetting.
+//! Signing keys, the server's own facts, and the epoch.
 
 use diesel::prelude::*;
-use zeroid_identity_model::Timestamp;
 use zeroid_storage::{Epoch, SigningKeyRecord, StoreError};
 
 use super::Conn;
 use crate::error::unavailable;
 use crate::rows::{from_json, signed, to_json, unsigned};
-use crate::schema::{sequence, server_facts, signing_keys, spent};
+use crate::schema::{sequence, server_facts, signing_keys};
 
 /// All signing keys, oldest first.
 pub(crate) fn signing_keys(conn: &mut Conn) -> Result<Vec<SigningKeyRecord>, StoreError> {
@@ -70,20 +69,4 @@ pub(crate) fn set_epoch(conn: &mut Conn, to: Epoch) -> Result<(), StoreError> {
 pub(crate) fn touch(conn: &mut Conn) -> Result<(), StoreError> {
     let set = diesel::update(sequence::table).set(sequence::epoch.eq(sequence::epoch));
     set.execute(conn).map(drop).map_err(unavailable)
-}
-
-/// Forget used-up things that are past their time.
-pub(crate) fn forget_spent(conn: &mut Conn, now: Timestamp, most: i64) -> Result<u64, StoreError> {
-    let due: Vec<(Vec<u8>, String)> = spent::table
-        .filter(spent::forget_at.le(now.as_micros()))
-        .limit(most)
-        .select((spent::hash, spent::scope))
-        .load(conn)
-        .map_err(unavailable)?;
-    for (hash, scope) in &due {
-        diesel::delete(spent::table.filter(spent::hash.eq(hash).and(spent::scope.eq(scope))))
-            .execute(conn)
-            .map_err(unavailable)?;
-    }
-    Ok(u64::try_from(due.len()).unwrap_or(u64::MAX))
 }

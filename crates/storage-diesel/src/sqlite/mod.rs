@@ -1,6 +1,7 @@
 //! SQLite: one file, one writer thread, a few readers.
 
 mod connection;
+mod forget;
 mod hot;
 mod issue;
 mod sequence;
@@ -140,6 +141,15 @@ impl SqliteStore {
     /// Whether the hot path can read.
     async fn can_read(&self) -> Result<(), StoreError> {
         self.readers.read(|reading| queries::server::fact(reading.conn, "ready").map(drop)).await
+    }
+
+    /// Write one verb; answered after the commit.
+    async fn write<T: Send + 'static>(
+        &self,
+        changes_facts: bool,
+        verb: impl FnOnce(&mut verbs::Writing<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.write(changes_facts, verb).await
     }
 
     /// Read on a pooled connection, away from the async threads.

@@ -69,7 +69,7 @@ impl CredentialStore for ThisStore {
             }
             writing.cut(Some((id, &tenant)), key, &reason, now)
         };
-        self.writer.write(true, cut).await
+        self.write(true, cut).await
     }
 
     async fn credential(
@@ -97,7 +97,7 @@ impl CredentialStore for ThisStore {
 
     async fn chain(&self, tenant: &Tenant, jti: CredentialId) -> Result<Option<ChainFacts>, StoreError> {
         self.read_tenant(tenant, move |conn, id| match queries::credentials::by_jti(conn, jti)? {
-            Some((of, _, record)) if of == id => queries::credentials::chain(conn, id, &record).map(Some),
+            Some((of, _, record)) if of == id => queries::credentials::chain(conn, id, &record),
             _ => Ok(None),
         })
         .await

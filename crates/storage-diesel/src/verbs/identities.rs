@@ -20,7 +20,7 @@ impl IdentityStore for ThisStore {
             queries::identities::insert(writing.conn, tenant, &identity)?;
             key.iter().try_for_each(|key| queries::keys::insert(writing.conn, tenant, key))
         };
-        self.writer.write(true, register).await
+        self.write(true, register).await
     }
 
     async fn identity(&self, tenant: &Tenant, id: IdentityId) -> Result<Option<IdentityRecord>, StoreError> {
@@ -56,7 +56,7 @@ impl IdentityStore for ThisStore {
     }
 
     async fn change_identity(&self, change: IdentityChange) -> Result<(), StoreError> {
-        self.writer.write(true, move |writing| apply(writing, change)).await
+        self.write(true, move |writing| apply(writing, change)).await
     }
 
     async fn newest_key_prefixes(

@@ -11,8 +11,8 @@ use zeroid_token_core::{CutOff, CutOffKey, KeyId, Reason};
 use super::writing::Writing;
 use super::{Conn, ThisStore, queries};
 
-/// Most identities one sweep marks, and most used-up things it forgets: a sweep must not hold up the writer.
-const SWEEP: (i64, i64) = (500, 5000);
+/// Most identities one sweep marks: a sweep must not hold up the writer.
+const MOST_EXPIRED: i64 = 500;
 
 #[async_trait]
 impl ApiKeyStore for ThisStore {
@@ -29,7 +29,7 @@ impl ApiKeyStore for ThisStore {
             }
             queries::keys::insert(writing.conn, tenant, &key)
         };
-        self.writer.write(true, create).await
+        self.write(true, create).await
     }
 
     async fn api_key(&self, tenant: &Tenant, id: ApiKeyId) -> Result<Option<ApiKeyRecord>, StoreError> {
@@ -64,7 +64,7 @@ impl ApiKeyStore for ThisStore {
             queries::keys::revoke(writing.conn, key, &reason, now)?;
             writing.cut(Some((tenant, &of)), CutOffKey::ApiKey(id), &reason, now)
         };
-        self.writer.write(true, revoke).await
+        self.write(true, revoke).await
     }
 }
 
@@ -75,7 +75,7 @@ impl PolicyStore for ThisStore {
             let tenant = writing.tenant(&policy.tenant)?;
             queries::policies::insert(writing.conn, tenant, &policy)
         };
-        self.writer.write(true, create).await
+        self.write(true, create).await
     }
 
     async fn default_policy(&self, mut fresh: PolicyRecord) -> Result<PolicyRecord, StoreError> {
@@ -94,7 +94,7 @@ impl PolicyStore for ThisStore {
             queries::policies::insert(writing.conn, tenant, &fresh)?;
             Ok(fresh)
         };
-        self.writer.write(true, create).await
+        self.write(true, create).await
     }
 
     async fn policy(&self, tenant: &Tenant, id: PolicyId) -> Result<Option<PolicyRecord>, StoreError> {
@@ -114,7 +114,7 @@ impl PolicyStore for ThisStore {
             let tenant = writing.known_tenant(&policy.tenant)?;
             queries::policies::change(writing.conn, tenant, &policy)
         };
-        self.writer.write(true, change).await
+        self.write(true, change).await
     }
 
     async fn delete_policy(&self, tenant: &Tenant, id: PolicyId) -> Result<(), StoreError> {
@@ -123,7 +123,7 @@ impl PolicyStore for ThisStore {
             let tenant = writing.known_tenant(&of)?;
             queries::policies::delete(writing.conn, tenant, id)
         };
-        self.writer.write(true, delete).await
+        self.write(true, delete).await
     }
 }
 
@@ -145,7 +145,7 @@ impl SigningKeyStore for ThisStore {
             queries::server::replace_signing_keys(writing.conn, &keys)?;
             queries::server::signing_keys(writing.conn)
         };
-        self.writer.write(true, first).await
+        self.write(true, first).await
     }
 
     async fn change_signing_keys(
@@ -165,7 +165,7 @@ impl SigningKeyStore for ThisStore {
             }
             queries::server::replace_signing_keys(writing.conn, &keys)
         };
-        self.writer.write(true, change).await
+        self.write(true, change).await
     }
 }
 
@@ -177,7 +177,7 @@ impl ServerStore for ThisStore {
             Some(stored) => Ok(stored),
             None => queries::server::add_fact(writing.conn, &name, &value).map(|()| value),
         };
-        self.writer.write(true, insert).await
+        self.write(true, insert).await
     }
 
     async fn fact(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -185,22 +185,9 @@ impl ServerStore for ThisStore {
         self.read(move |conn| queries::server::fact(conn, &name)).await
     }
 
-    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
-        let sweep = move |writing: &mut Writing<'_>| {
-            let overdue = queries::identities::overdue(writing.conn, now, SWEEP.0)?;
-            let mut swept = Swept::default();
-            for (tenant, mut record) in overdue {
-                record.identity.status = Status::Expired;
-                record.identity.updated_at = now;
-                "system:expired_sweep".clone_into(&mut record.identity.modified_by);
-                record.version += 1;
-                queries::identities::update(writing.conn, tenant, &record)?;
-                swept.expired_identities += 1;
-            }
-            swept.forgotten = queries::server::forget_spent(writing.conn, now, SWEEP.1)?;
-            Ok(swept)
-        };
-        self.writer.write(true, sweep).await
+    async fn sweep(&self, now: Timestamp, forget_before: Timestamp) -> Result<Swept, StoreError> {
+        let expired_identities = self.expire_identities(now).await?;
+        Ok(Swept { expired_identities, ..self.forget(now, forget_before).await? })
     }
 
     async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -208,7 +195,32 @@ impl ServerStore for ThisStore {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.writer.write(false, |writing| queries::server::touch(writing.conn)).await?;
+        self.write(false, |writing| queries::server::touch(writing.conn)).await?;
         self.can_read().await
+    }
+}
+
+impl ThisStore {
+    /// Mark identities whose time ran out. Nothing is written, and no memory of any reader made stale, when there is
+    /// none.
+    async fn expire_identities(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let any = self.read(move |conn| queries::identities::overdue(conn, now, 1)).await?;
+        if any.is_empty() {
+            return Ok(0);
+        }
+        let expire = move |writing: &mut Writing<'_>| {
+            let overdue = queries::identities::overdue(writing.conn, now, MOST_EXPIRED)?;
+            let mut expired = 0;
+            for (tenant, mut record) in overdue {
+                record.identity.status = Status::Expired;
+                record.identity.updated_at = now;
+                "system:expired_sweep".clone_into(&mut record.identity.modified_by);
+                record.version += 1;
+                queries::identities::update(writing.conn, tenant, &record)?;
+                expired += 1;
+            }
+            Ok(expired)
+        };
+        self.write(true, expire).await
     }
 }

@@ -188,8 +188,8 @@ async fn something_is_spent_only_by_an_issuance_that_happens() {
     second.spends = vec![spend];
     assert_eq!(store.issue(first).await, Ok(()));
     assert_eq!(store.issue(second).await, Err(StoreError::Spent));
-    assert_eq!(store.sweep(NOW).await.unwrap().forgotten, 0);
-    assert_eq!(store.sweep(LATER).await.unwrap().forgotten, 1);
+    assert_eq!(store.sweep(NOW, NOW).await.unwrap().forgotten, 0);
+    assert_eq!(store.sweep(LATER, NOW).await.unwrap().forgotten, 1);
 }
 
 #[tokio::test]

@@ -142,13 +142,13 @@ impl CredentialStore for MemoryStore {
         else {
             return Ok(None);
         };
-        let missing = |what: &str| StoreError::Corrupt(format!("{what} of a chain is missing"));
+        let missing = || StoreError::Corrupt("an identity of a chain is missing".to_owned());
         let mut chain = ChainFacts { credentials: Vec::new(), identities: Vec::new() };
         for link in leaf.lineage.links() {
-            let (record, _) = state.credentials.get(&link.jti).ok_or_else(|| missing("a credential"))?;
+            let Some((record, _)) = state.credentials.get(&link.jti) else { return Ok(None) };
             chain.credentials.push(state.view(record));
             if !chain.identities.iter().any(|known| known.identity.id == link.identity) {
-                let identity = state.identities.get(&link.identity).ok_or_else(|| missing("an identity"))?;
+                let identity = state.identities.get(&link.identity).ok_or_else(missing)?;
                 chain.identities.push(identity.clone());
             }
         }

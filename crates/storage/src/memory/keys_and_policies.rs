@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use async_trait::async_trait;
 use zeroid_identity_model::{ApiKeyId, PolicyId, Status, Tenant, Timestamp};
-use zeroid_token_core::{CutOff, CutOffKey, KeyId, Reason};
+use zeroid_token_core::{CredentialRecord, CutOff, CutOffKey, KeyId, Reason};
 
 use super::MemoryStore;
 use super::state::window;
@@ -13,7 +13,7 @@ use crate::filters::{ApiKeyFilter, ApiKeyStateFilter, Listed, Page};
 use crate::records::{ApiKeyRecord, PolicyRecord, SigningKeyRecord, Swept};
 use crate::traits::{ApiKeyStore, PolicyStore, ServerStore, SigningKeyStore};
 
-/// Most identities one sweep marks, and most used-up things it forgets.
+/// Most identities one sweep marks, and most used-up things and credentials it forgets.
 const SWEEP: (usize, usize) = (500, 5000);
 
 #[async_trait]
@@ -194,7 +194,7 @@ impl ServerStore for MemoryStore {
         Ok(self.lock().facts.get(name).cloned())
     }
 
-    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
+    async fn sweep(&self, now: Timestamp, forget_before: Timestamp) -> Result<Swept, StoreError> {
         let mut state = self.lock();
         let mut swept = Swept::default();
         let due = state.identities.values_mut().filter(|record| {
@@ -214,6 +214,16 @@ impl ServerStore for MemoryStore {
         for key in past.into_iter().take(SWEEP.1) {
             state.spent.remove(&key);
             swept.forgotten += 1;
+        }
+        let ended = state.credentials.values().map(|(record, _)| record);
+        let ended: Vec<_> = ended
+            .filter(|record| record.expires_at < forget_before)
+            .map(CredentialRecord::jti)
+            .take(SWEEP.1)
+            .collect();
+        for jti in ended {
+            state.credentials.remove(&jti);
+            swept.forgotten_credentials += 1;
         }
         Ok(swept)
     }
