@@ -81,6 +81,24 @@ impl Server {
         Self::start_in(Arc::new(tempfile::tempdir().expect("a folder")), settings, "127.0.0.1:0")
     }
 
+    /// Start in `dev` mode on a fresh folder, and let no file it writes grow beyond so many bytes until it is restarted.
+    pub fn start_with_small_files(bytes: u64) -> Self {
+        let data = Arc::new(tempfile::tempdir().expect("a folder"));
+        let plain = command(data.path(), &[]);
+        let mut limited = Command::new("/bin/sh");
+        // The signal is ignored, so that a write fails as it does on a full disk.
+        limited.args(["-c", r#"trap "" XFSZ; ulimit -f "$1"; shift; exec "$@""#, "limited"]);
+        limited.arg((bytes / 512).to_string()).arg(plain.get_program());
+        limited.args(["dev", "--listen", "127.0.0.1:0"]);
+        for (name, value) in plain.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        Self::launch(limited, data)
+    }
+
     fn start_in(data: Arc<TempDir>, settings: &[(&str, &str)], listen: &str) -> Self {
         let mut command = command(data.path(), settings);
         command.args(["dev", "--listen", listen]);

@@ -24,6 +24,12 @@ impl Database {
             return Ok(Self::Sqlite(PathBuf::from(path)));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            if let Some(host) = PostgresOptions::new(url).unverified_host() {
+                return Err(format!(
+                    "database_url names {host}, another machine, and not how it proves who it is: add \
+                     `sslmode=verify-full&sslrootcert=FILE` with the certificate of its CA, or name a weaker sslmode"
+                ));
+            }
             return Ok(Self::Postgres(Secret::new(url.to_owned())));
         }
         Err("database_url must be sqlite://PATH or postgresql://USER@HOST/DATABASE".to_owned())
@@ -34,6 +40,17 @@ impl Database {
         match self {
             Self::Sqlite(path) => Ok(path.exists()),
             Self::Postgres(url) => PostgresStore::is_made(url.expose()).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// Whether its server is known to be the one it should be.
+    pub(crate) fn is_verified(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => true,
+            Self::Postgres(url) => {
+                let options = PostgresOptions::new(url.expose());
+                options.is_verified() || options.is_local()
+            }
         }
     }
 

@@ -390,6 +390,10 @@ mod tests {
         refused(&format!("{GOOD}introspection = 'required'"), "introspection must be possession");
         refused(&format!("{GOOD}registration = 'open'"), "registration must be closed");
         refused(&format!("{GOOD}database_url = 'mysql://x'"), "sqlite://PATH or postgresql://");
+        refused(
+            &format!("{GOOD}database_url = 'postgresql://db.example/zeroid'"),
+            "add `sslmode=verify-full",
+        );
         refused(&format!("{GOOD}token_ttl_seconds = 0"), "token_ttl_seconds must be");
         refused(
             &format!("{GOOD}credential_retention_days = 0"),
@@ -412,7 +416,7 @@ mod tests {
     fn no_secret_is_shown() {
         let secret = "0123456789abcdef0123456789abcdef";
         let settings =
-            of(&format!("{GOOD}operator_key = '{secret}'\nmaster_key = '{secret}'\ndatabase_url = 'postgresql://me:{secret}@db.example/zeroid?password={secret}'"), false).unwrap();
+            of(&format!("{GOOD}operator_key = '{secret}'\nmaster_key = '{secret}'\ndatabase_url = 'postgresql://me:{secret}@db.example/zeroid?sslmode=verify-full&password={secret}'"), false).unwrap();
         assert!(settings.shown().contains("database_url = postgresql://db.example/zeroid\n"));
         assert!(!settings.shown().contains(secret));
         assert!(!format!("{settings:?}").contains(secret));

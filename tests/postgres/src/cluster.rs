@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::authority::Authority;
 use crate::tools::{self, User};
 
 /// How long a server may take to answer its first query.
@@ -29,7 +30,7 @@ pub struct Cluster {
     folder: TempDir,
     user: Option<User>,
     port: u16,
-    durability: Durability,
+    settings: Vec<String>,
     /// The shell that watches over the server; it stops it when its standard input closes.
     keeper: Mutex<Option<Child>>,
 }
@@ -40,21 +41,117 @@ impl Cluster {
     /// # Errors
     /// Why it did not start.
     pub fn start(durability: Durability) -> Result<Self, String> {
-        let bin = tools::folder()?;
+        let mut cluster = Self::in_fresh_folder()?;
+        if durability == Durability::OfTheProcess {
+            cluster.settings.push("fsync=off".to_owned());
+        }
+        cluster.init()?;
+        cluster.resume()?;
+        Ok(cluster)
+    }
+
+    /// Make a cluster that speaks TLS and nothing else over TCP, and start it. Its certificate names `localhost` alone.
+    ///
+    /// # Errors
+    /// Why it did not start.
+    pub fn start_with_tls() -> Result<(Self, Authority), String> {
+        let mut cluster = Self::in_fresh_folder()?;
+        cluster.init()?;
+        let authority = Authority::make(cluster.folder(), cluster.user)?;
+        let own = |name: &str| cluster.folder().join(name).display().to_string();
+        let settings = [
+            "ssl=on".to_owned(),
+            format!("ssl_cert_file={}", own("server.pem")),
+            format!("ssl_key_file={}", own("server.key")),
+        ];
+        cluster.settings.extend(settings);
+        let rules =
+            "local all all trust\nhostssl all all 127.0.0.1/32 trust\nhostssl all all ::1/128 trust\n";
+        std::fs::write(cluster.folder().join("data/pg_hba.conf"), rules)
+            .map_err(|error| error.to_string())?;
+        cluster.resume()?;
+        Ok((cluster, authority))
+    }
+
+    /// Copy this cluster to another that follows it, and start that one. From then on a commit here is answered when it
+    /// is there, too.
+    ///
+    /// # Errors
+    /// Why it did not start.
+    pub fn standby(&self) -> Result<Self, String> {
+        let mut standby = Self::in_fresh_folder()?;
+        standby.settings.clone_from(&self.settings);
+        let mut copy = tools::command(&tools::folder()?.join("pg_basebackup"), standby.user);
+        copy.arg("-D")
+            .arg(standby.folder.path().join("data"))
+            .args(["-R", "-X", "stream", "-c", "fast", "-d"]);
+        tools::run(copy.arg(self.url()))?;
+        standby.resume()?;
+        let administer = format!("{}/postgres", self.url());
+        for text in ["ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"] {
+            tools::sql(&administer, text)?;
+        }
+        self.until("SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync'")?;
+        Ok(standby)
+    }
+
+    /// Make a standby the one that takes writes.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn promote(&self) -> Result<(), String> {
+        tools::sql(&format!("{}/postgres", self.url()), "SELECT pg_promote()")?;
+        self.until("SELECT NOT pg_is_in_recovery()")
+    }
+
+    /// Where the server listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Stop every process of the server where it stands, or let all go on: what a machine that hangs looks like.
+    ///
+    /// # Errors
+    /// That there are none.
+    pub fn freeze(&self, frozen: bool) -> Result<(), String> {
+        let postmaster = self.pid().ok_or("the server does not run")?;
+        let of_it = |id: &u32| *id == postmaster || tools::parent(*id) == Some(postmaster);
+        let signal = if frozen { "-STOP" } else { "-CONT" };
+        let entries = std::fs::read_dir("/proc").map_err(|error| error.to_string())?;
+        let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        let mut kill = tools::command(Path::new("kill"), self.user);
+        kill.arg(signal).args(ids.filter(of_it).map(|id| id.to_string()));
+        tools::run(&mut kill).map(drop)
+    }
+
+    fn until(&self, question: &str) -> Result<(), String> {
+        let began = Instant::now();
+        while began.elapsed() < START {
+            if tools::sql(&format!("{}/postgres", self.url()), question)?.trim() == "t" {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        Err(format!("never came true: {question}"))
+    }
+
+    fn in_fresh_folder() -> Result<Self, String> {
         let user = tools::unprivileged()?;
         let folder = tempfile::Builder::new().prefix("zeroid-postgres-").tempdir();
         let folder = folder.map_err(|error| format!("a temporary folder: {error}"))?;
         if let Some(user) = user {
             chown(folder.path(), Some(user.uid), Some(user.gid)).map_err(|error| error.to_string())?;
         }
-        let mut init = tools::command(&bin.join("initdb"), user);
-        init.arg("-D").arg(folder.path().join("data"));
-        tools::run(init.args(["-A", "trust", "-U", "zeroid", "--no-sync", "-E", "UTF8", "--locale=C"]))?;
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
         let port = port.map_err(|error| error.to_string())?.port();
-        let cluster = Self { folder, user, port, durability, keeper: Mutex::new(None) };
-        cluster.resume()?;
-        Ok(cluster)
+        Ok(Self { folder, user, port, settings: Vec::new(), keeper: Mutex::new(None) })
+    }
+
+    fn init(&self) -> Result<(), String> {
+        let mut init = tools::command(&tools::folder()?.join("initdb"), self.user);
+        init.arg("-D").arg(self.folder.path().join("data"));
+        let words = ["-A", "trust", "-U", "zeroid", "--no-sync", "-E", "UTF8", "--locale=C"];
+        tools::run(init.args(words)).map(drop)
     }
 
     /// The URL of the server, without a database.
@@ -112,16 +209,15 @@ impl Cluster {
         let log = self.folder.path().join("log");
         let log = std::fs::File::create(log).map_err(|error| error.to_string())?;
         keeper.arg("-c").arg(script).arg(self.folder.path()).arg(bin.join("postgres")).arg("-D").arg(data);
-        let flush = if self.durability == Durability::OfTheMachine { "on" } else { "off" };
-        for setting in [
+        let own = [
             format!("port={}", self.port),
             "listen_addresses=127.0.0.1".to_owned(),
             format!("unix_socket_directories={}", self.folder.path().display()),
             "max_connections=200".to_owned(),
             "shared_buffers=256MB".to_owned(),
-            format!("fsync={flush}"),
-        ] {
-            keeper.args(["-c", &setting]);
+        ];
+        for setting in own.iter().chain(&self.settings) {
+            keeper.args(["-c", setting]);
         }
         let errors = log.try_clone().map_err(|error| error.to_string())?;
         let child = keeper.stdin(Stdio::piped()).stdout(log).stderr(errors).spawn();

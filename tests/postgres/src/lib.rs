@@ -5,10 +5,14 @@
     reason = "a test tool reads the environment and waits for another program"
 )]
 
+mod authority;
 mod cluster;
+mod proxy;
 mod tools;
 
+pub use authority::Authority;
 pub use cluster::{Cluster, Durability};
+pub use proxy::{Passing, Proxy};
 pub use tools::{psql, sql};
 
 use std::sync::OnceLock;

@@ -86,3 +86,9 @@ pub(crate) fn create_database(server: &str, name: &str) -> Result<String, String
     sql(&format!("{server}/postgres"), &format!("CREATE DATABASE {name}"))?;
     Ok(format!("{server}/{name}"))
 }
+
+/// The parent of a process.
+pub(crate) fn parent(id: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}

@@ -58,6 +58,12 @@ pub(super) async fn dev(settings: Settings) -> Outcome {
 /// Production.
 pub(super) async fn serve(settings: Settings) -> Outcome {
     log::start(&settings.log_level, true)?;
+    if !settings.database.is_verified() {
+        tracing::warn!(
+            database = %settings.database,
+            "whoever is between this server and its database can read and change all; see sslmode in docs/postgresql.md"
+        );
+    }
     let folder = folder::existing(&settings)?;
     let issuer = settings.issuer.clone().ok_or("issuer is required")?;
     let engine = open::engine(&settings, &folder, &issuer).await?;

@@ -11,6 +11,8 @@ pub(crate) use reply::Reply;
 pub(crate) use serve::{Listening, serve};
 pub(crate) use service::Service;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use hyper::HeaderMap;
 
@@ -19,6 +21,11 @@ pub(crate) const MAX_URL_BYTES: usize = 8 * 1024;
 
 /// Largest body, in bytes: registrations with metadata fit, floods do not.
 pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// How long a request may take once it was read; then it is answered 503. A database that stands still tells nobody, and
+/// callers must not wait for ever. Above the 5 s after which a lock or a statement is given up, so that the reason of
+/// most trouble is known.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// A request whose body was read within its bounds.
 pub(crate) struct Request {

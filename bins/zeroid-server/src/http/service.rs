@@ -16,10 +16,12 @@ use hyper::header::{
     CONTENT_LENGTH, HeaderName, ORIGIN,
 };
 use hyper::{Method, Response, StatusCode};
+use zeroid_core::Fault;
+use zeroid_storage::StoreError;
 
 use super::edge::Edge;
 use super::reply::Reply;
-use super::{MAX_URL_BYTES, Media, Request, body};
+use super::{ANSWER_WITHIN, MAX_URL_BYTES, Media, Request, body};
 use crate::app::App;
 use crate::auth::guard_dev;
 use crate::router::{Router, Surface};
@@ -103,7 +105,8 @@ impl Service {
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let request = Request { headers: parts.headers, query, body: bytes, media, id: found.id };
         let oauth = parts.uri.path().starts_with("/oauth2/");
-        let reply = match handler(Arc::clone(&self.app), request).await {
+        let answer = tokio::time::timeout(ANSWER_WITHIN, handler(Arc::clone(&self.app), request)).await;
+        let reply = match answer.unwrap_or_else(|_| Err(Edge::Fault(too_slow()))) {
             Ok(reply) => reply,
             Err(edge) => edge.into_reply(oauth, request_id),
         };
@@ -120,6 +123,11 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Service {
         let service = self.clone();
         Box::pin(async move { Ok(service.answer(request).await) })
     }
+}
+
+fn too_slow() -> Fault {
+    let seconds = ANSWER_WITHIN.as_secs();
+    Fault::from(StoreError::Unavailable(format!("the store did not answer within {seconds} s")))
 }
 
 /// The outcome of some work, or nothing when it panics: the connection and its other requests go on.

@@ -1,7 +1,7 @@
 //! Connections: how they are set up, kept, and made again.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
@@ -11,6 +11,7 @@ use diesel::r2d2::ConnectionManager;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use zeroid_storage::StoreError;
 
+use super::{collision, url};
 use crate::error::{OpenError, unavailable};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -30,6 +31,9 @@ const MIGRATION_LOCK: i64 = 0x7a69_645f_6d69_6772;
 /// How long a read waits for a connection of the pool before it is told that the store is unavailable.
 const POOL_WAIT: Duration = Duration::from_secs(5);
 
+/// How long the attempts may take together: one that took this long is the last.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long to wait before each attempt to reach the database.
 const ATTEMPTS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(250)];
 
@@ -44,7 +48,7 @@ pub(super) struct Target {
 impl Target {
     /// A server that does not answer is given up after 5 s, unless the URL says otherwise.
     pub(super) fn new(url: &str) -> Self {
-        let mut url = url.to_owned();
+        let mut url = url.trim_end_matches(['?', '&']).to_owned();
         for setting in [
             "connect_timeout=5",
             "tcp_user_timeout=10000",
@@ -52,7 +56,7 @@ impl Target {
             "application_name=zeroid-server",
         ] {
             let name = setting.split('=').next().unwrap_or_default();
-            if !url.contains(&format!("{name}=")) {
+            if !url::has(&url, name) {
                 url.push(if url.contains('?') { '&' } else { '?' });
                 url.push_str(setting);
             }
@@ -62,14 +66,13 @@ impl Target {
 
     /// The URL without user, password and settings, for messages.
     pub(super) fn shown(&self) -> PathBuf {
-        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
-        let rest = rest.split('?').next().unwrap_or_default();
-        PathBuf::from(format!("postgresql://{}", rest.rsplit_once('@').map_or(rest, |(_, place)| place)))
+        PathBuf::from(url::place(&self.url))
     }
 
     /// Connect and set up.
     pub(super) fn connect(&self) -> Result<PgConnection, String> {
-        let mut conn = PgConnection::establish(&self.url).map_err(|error| error.to_string())?;
+        let mut conn = PgConnection::establish(&self.url)
+            .map_err(|error| url::redacted(&self.url, &error.to_string()))?;
         conn.batch_execute(SETUP).map_err(|error| error.to_string())?;
         Ok(conn)
     }
@@ -89,7 +92,10 @@ impl Target {
             .connection_timeout(POOL_WAIT)
             .connection_customizer(Box::new(Setup))
             .build(ConnectionManager::new(&self.url))
-            .map_err(|error| OpenError::Io { path: self.shown(), why: error.to_string() })
+            .map_err(|error| OpenError::Io {
+                path: self.shown(),
+                why: url::redacted(&self.url, &error.to_string()),
+            })
     }
 }
 
@@ -106,13 +112,18 @@ impl Link {
     }
 
     /// Do something that may be done again, on this connection or on a new one: a server that was restarted, or
-    /// another that took over, is found within the attempts.
+    /// another that took over, is found within the attempts. What a server that is there refuses, for instance because
+    /// a lock was not to be had in time, is not asked of it again.
     pub(super) fn retrying<T>(
         &mut self,
         mut work: impl FnMut(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut last = unavailable("no attempt was made");
+        let began = now();
         for pause in ATTEMPTS {
+            if now().duration_since(began) >= PATIENCE {
+                break;
+            }
             wait(pause);
             let conn = match &mut self.conn {
                 Some(conn) => conn,
@@ -128,7 +139,10 @@ impl Link {
                 Ok(done) => return Ok(done),
                 Err(why) => last = why,
             }
-            self.conn = None;
+            self.rollback();
+            if self.conn.is_some() && !collision::is_collision(&last) {
+                break;
+            }
         }
         Err(last)
     }
@@ -151,6 +165,11 @@ fn wait(pause: Duration) {
     if !pause.is_zero() {
         std::thread::sleep(pause);
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "how long somebody has waited is no fact of the domain")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// Apply what is missing, unless a newer version was here.

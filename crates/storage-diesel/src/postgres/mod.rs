@@ -8,6 +8,7 @@ mod memo;
 mod orders;
 mod reader;
 mod upkeep;
+mod url;
 mod writer;
 
 #[path = "../queries/mod.rs"]
@@ -60,7 +61,22 @@ impl PostgresOptions {
 
     /// Host and database, without user, password and settings: what messages may say.
     pub fn place(&self) -> String {
-        Target::new(&self.url).shown().display().to_string()
+        url::place(&self.url)
+    }
+
+    /// A host on another machine that the URL names without saying, by `sslmode`, whether it must prove who it is.
+    pub fn unverified_host(&self) -> Option<String> {
+        url::unverified_host(&self.url)
+    }
+
+    /// Whether the server is on this machine.
+    pub fn is_local(&self) -> bool {
+        url::remote_host(&self.url).is_none()
+    }
+
+    /// Whether the server must prove who it is (`sslmode=verify-full` or `verify-ca`).
+    pub fn is_verified(&self) -> bool {
+        url::is_verified(&self.url)
     }
 }
 

@@ -1,5 +1,7 @@
 //! One verb on its way through the writer.
 
+use std::time::{Duration, Instant};
+
 use tokio::sync::oneshot;
 use zeroid_storage::StoreError;
 
@@ -27,18 +29,27 @@ pub(crate) trait Job: Send {
     fn changes_facts(&self) -> bool;
 }
 
+/// How long after it was asked for a verb may still be done. Its caller has been told by then, or soon will be, that it
+/// was not: what comes too late must not happen after all.
+const NOT_AFTER: Duration = Duration::from_secs(8);
+
 /// A verb and who waits for its answer.
 pub(crate) struct Verb<T, F> {
     verb: Option<F>,
     outcome: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
     changes_facts: bool,
+    asked_at: Instant,
 }
 
 impl<T, F> Verb<T, F> {
     pub(crate) fn new(verb: F, changes_facts: bool) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
         let (answer, answered) = oneshot::channel();
-        (Self { verb: Some(verb), outcome: None, answer, changes_facts }, answered)
+        (Self { verb: Some(verb), outcome: None, answer, changes_facts, asked_at: now() }, answered)
+    }
+
+    fn is_late(&self) -> bool {
+        now().duration_since(self.asked_at) > NOT_AFTER
     }
 }
 
@@ -48,7 +59,13 @@ where
     F: FnOnce(&mut Writing<'_>) -> Result<T, StoreError> + Send,
 {
     fn run(&mut self, writing: &mut Writing<'_>) -> Ran {
-        let outcome = self.verb.take().map(|verb| verb(writing));
+        let late = || Some(Err(StoreError::Unavailable("the database took too long".to_owned())));
+        let outcome = match self.verb.take() {
+            Some(verb) if !self.is_late() => Some(verb(writing)),
+            _ => late(),
+        };
+        // The database may have stood still in the middle of it.
+        let outcome = if self.is_late() { late() } else { outcome };
         let ran = if matches!(outcome, Some(Ok(_))) { Ran::Done } else { Ran::Undone };
         self.outcome = outcome;
         ran
@@ -64,4 +81,9 @@ where
     fn changes_facts(&self) -> bool {
         self.changes_facts
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "how long somebody has waited is no fact of the domain")]
+fn now() -> Instant {
+    Instant::now()
 }

@@ -1,12 +1,4 @@
 //! A file that fails is our fault: 5xx, one log line, nothing changed; never `invalid_grant` or `active: false`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::disallowed_methods
-)]
-
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use serde_json::json;
@@ -30,7 +22,7 @@ fn logged_once(server: &Server, answer: &Answer) {
 #[test]
 fn a_store_that_takes_no_writes_is_retried_later() {
     if on_postgres() {
-        return; // `postgres.rs` does it there.
+        return;
     }
     let server = Server::start();
     let client = server.client();
@@ -95,4 +87,51 @@ fn a_store_that_cannot_be_read_is_no_verdict() {
         other.batch_execute(&format!("ALTER TABLE hidden RENAME TO {table}")).unwrap();
         assert_eq!(issue(&client, &boss.api_key, "read").status, 200, "{table}: it goes on");
     }
+}
+
+#[test]
+fn a_full_disk_acknowledges_nothing_and_loses_nothing() {
+    if on_postgres() {
+        return;
+    }
+    // No file may grow beyond 3 MiB: what a full disk does, without one.
+    let server = Server::start_with_small_files(3 * 1024 * 1024);
+    let client = server.client();
+    let boss = register(&client, "boss", json!({}));
+    let root = issue(&client, &boss.api_key, "read").token();
+    let spare: Vec<String> = (0..40).map(|_| issue(&client, &boss.api_key, "read").token()).collect();
+    let mut known = Vec::new();
+    let full = (0..2000).find_map(|number| {
+        let name = format!("agent-{number}");
+        let body = json!({"name": name, "external_id": name, "created_by": "dev@company.com",
+            "description": "x".repeat(1000)});
+        let answer = client.post("/agents/register", &body);
+        if answer.status == 201 {
+            known.push(answer.text("/identity/id"));
+        }
+        (answer.status != 201).then_some(answer)
+    });
+    let full = full.expect("it fills up");
+    assert_eq!((full.status, full.header("retry-after")), (503, "1"), "{full:?}");
+    // There may be room for a little yet; what does not fit any more is not acknowledged.
+    let revoke = |token: &String| client.post("/oauth2/token/revoke", &json!({"token": token}));
+    let dead: Vec<&String> = spare.iter().take_while(|token| revoke(token).status == 200).collect();
+    assert!(dead.len() < spare.len());
+    let revoked = revoke(&root);
+    assert_eq!((revoked.status, revoked.header("retry-after")), (503, "1"), "{revoked:?}");
+    let server = server.crash_and_restart();
+    let client = server.client();
+    assert!(is_active(&client, &root), "a revocation that was not acknowledged did not happen");
+    for token in &spare {
+        assert_eq!(is_active(&client, token), !dead.contains(&token), "as it was acknowledged");
+    }
+    for id in known {
+        assert_eq!(
+            client.get(&format!("/agents/registry/{id}")).status,
+            200,
+            "an acknowledged agent is gone"
+        );
+    }
+    assert_eq!(client.post("/oauth2/token/revoke", &json!({"token": root})).status, 200);
+    assert!(!is_active(&client, &root));
 }
