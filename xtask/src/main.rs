@@ -32,7 +32,7 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command {
         name: "bench",
-        about: "the server under load beside the raw limits; --quick, --sqlite, --postgres",
+        about: "the server under load beside the limits of the machine; `attribute` says what costs what",
         run: bench::run,
     },
     Command { name: "check", about: "all that CI checks, in its order", run: check::run },

@@ -1,220 +1,216 @@
-//! A load of plain HTTP/1.1 over kept connections, cheap enough to leave the cores to the server.
+//! A closed loop over many connections: each sends as soon as it has its answer.
+//!
+//! It runs on the cores of the server, so it must cost little: a few threads, each waiting for all of its connections
+//! at once.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::borrow::Cow;
+use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-use zeroid_jose::SigningKey;
+use mio::{Events, Interest, Poll, Token};
 
-use super::server::BenchServer;
+use super::connection::{CHUNK, Exchange, FORM, connect};
+use super::server::{Target, own_cpu_seconds};
 use crate::outcome::{Failure, Outcome};
 
-/// What a scenario gave.
-pub(crate) struct Figures {
-    pub(crate) per_second: f64,
-    pub(crate) per_cpu_second: f64,
-    pub(crate) p50_micros: f64,
-    pub(crate) p99_micros: f64,
-    pub(crate) p999_micros: f64,
+/// Threads that send; more would only take turns with the server's.
+const THREADS: usize = 2;
+
+/// Longest wait for any answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a connection sends next.
+pub(super) struct Request<'p> {
+    path: &'static str,
+    media: &'static str,
+    body: Cow<'p, str>,
+    ends: bool,
 }
 
-/// One kept connection.
-pub(crate) struct Connection {
-    stream: TcpStream,
-    buffer: Vec<u8>,
+impl<'p> Request<'p> {
+    /// A form that is posted; a get, when it is empty.
+    pub(super) fn new(path: &'static str, body: impl Into<Cow<'p, str>>) -> Self {
+        Self { path, media: FORM, body: body.into(), ends: true }
+    }
+
+    /// JSON that is posted.
+    pub(super) fn json(path: &'static str, body: impl Into<Cow<'p, str>>) -> Self {
+        Self { media: "application/json", ..Self::new(path, body) }
+    }
+
+    /// The same, with others to follow before the clock stops.
+    pub(super) fn begins(self) -> Self {
+        Self { ends: false, ..self }
+    }
 }
 
-impl Connection {
-    pub(crate) fn open(address: &str) -> Outcome<Self> {
-        let stream =
-            TcpStream::connect(address).map_err(|error| Failure::new(format!("{address}: {error}")))?;
-        stream.set_nodelay(true).map_err(|error| Failure::new(error.to_string()))?;
-        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024) })
-    }
+/// What a load gave and cost.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Figures {
+    pub(super) per_second: f64,
+    /// Of the server with its database.
+    pub(super) per_cpu_second: f64,
+    /// What the load itself cost the same cores.
+    pub(super) load_micros: f64,
+    pub(super) p50_micros: f64,
+    pub(super) p99_micros: f64,
+    pub(super) p999_micros: f64,
+    /// Due in an open loop, and not begun when the time was over.
+    pub(super) not_started: u64,
+}
 
-    /// Post a form, or get when there is none; gives the body of a successful answer.
-    pub(crate) fn post(&mut self, path: &str, form: &str) -> Outcome<String> {
-        self.send(path, "application/x-www-form-urlencoded", form)
-    }
-
-    pub(crate) fn send(&mut self, path: &str, media: &str, body: &str) -> Outcome<String> {
-        let method = if body.is_empty() { "GET" } else { "POST" };
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        self.exchange(head.as_bytes()).map_err(|error| Failure::new(format!("{path}: {error}")))
-    }
-
-    fn exchange(&mut self, request: &[u8]) -> std::io::Result<String> {
-        self.stream.write_all(request)?;
-        self.buffer.clear();
-        let mut chunk = [0_u8; 16 * 1024];
-        let end = loop {
-            let count = self.stream.read(&mut chunk)?;
-            if count == 0 {
-                return Err(std::io::Error::other("the connection was closed"));
-            }
-            self.buffer.extend_from_slice(chunk.get(..count).unwrap_or_default());
-            if let Some(end) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
-                break end + 4;
-            }
+impl Figures {
+    /// Of the latencies of some time.
+    pub(super) fn of(mut latencies: Vec<Duration>, elapsed: f64, cpu: f64, load_cpu: f64) -> Self {
+        latencies.sort_unstable();
+        let count = latencies.len() as f64;
+        let at = |share: f64| {
+            let place = (count * share) as usize;
+            latencies
+                .get(place.min(latencies.len().saturating_sub(1)))
+                .map_or(0.0, |time| time.as_secs_f64() * 1e6)
         };
-        let head = String::from_utf8_lossy(self.buffer.get(..end).unwrap_or_default()).to_ascii_lowercase();
-        let length =
-            head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
-        let total = end + length.unwrap_or(0);
-        while self.buffer.len() < total {
-            let count = self.stream.read(&mut chunk)?;
-            self.buffer.extend_from_slice(chunk.get(..count).unwrap_or_default());
-        }
-        let body = String::from_utf8_lossy(self.buffer.get(end..).unwrap_or_default()).into_owned();
-        if head.starts_with("http/1.1 2") {
-            Ok(body)
-        } else {
-            Err(std::io::Error::other(format!("{head}{body}")))
+        Self {
+            per_second: count / elapsed,
+            per_cpu_second: count / cpu.max(0.01),
+            load_micros: load_cpu * 1e6 / count.max(1.0),
+            p50_micros: at(0.5),
+            p99_micros: at(0.99),
+            p999_micros: at(0.999),
+            not_started: 0,
         }
     }
 }
 
-/// Send for a while on every connection.
-pub(crate) fn run_closed<'p>(
-    server: &BenchServer,
+/// Follow a script on every connection until it has no next request. A script is given the last answer.
+pub(super) fn run<'p, S>(
+    target: &impl Target,
     connections: usize,
-    time: Duration,
-    request: &(impl Fn(usize) -> (&'p str, String) + Sync),
-) -> Outcome<Figures> {
-    gather(server, connections, |worker, connection, latencies| {
-        let began = Instant::now();
-        while began.elapsed() < time {
-            let (path, body) = request(worker);
-            let sent = Instant::now();
-            connection.post(path, &body)?;
-            latencies.push(sent.elapsed());
-        }
-        Ok(())
-    })
-}
-
-/// Send each body once, spread over the connections.
-pub(crate) fn run_each(
-    server: &BenchServer,
-    connections: usize,
-    path: &str,
-    bodies: &[String],
-) -> Outcome<Figures> {
-    let next = AtomicUsize::new(0);
-    gather(server, connections, |_, connection, latencies| {
-        while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let sent = Instant::now();
-            connection.post(path, body)?;
-            latencies.push(sent.elapsed());
-        }
-        Ok(())
-    })
-}
-
-/// Ask for a token many times; gives every n-th.
-pub(crate) fn repeat(
-    server: &BenchServer,
-    connections: usize,
-    times: usize,
-    every: usize,
-    form: &str,
-) -> Outcome<Vec<String>> {
-    let (next, kept) = (AtomicUsize::new(0), std::sync::Mutex::new(Vec::new()));
-    gather(server, connections, |_, connection, _| {
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= times {
-                return Ok(());
-            }
-            let answer = connection.post("/oauth2/token", form)?;
-            if number % every == 0 {
-                let token = access_token(&answer)?;
-                kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(token);
-            }
-        }
-    })?;
-    Ok(kept.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
-}
-
-pub(crate) fn gather(
-    server: &BenchServer,
-    connections: usize,
-    work: impl Fn(usize, &mut Connection, &mut Vec<Duration>) -> Outcome + Sync,
-) -> Outcome<Figures> {
-    let (began, cpu) = (Instant::now(), server.cpu_seconds());
+    script: impl Fn(usize) -> S + Sync,
+) -> Outcome<Figures>
+where
+    S: FnMut(Option<&str>) -> Outcome<Option<Request<'p>>>,
+{
+    let (began, cpu, own) = (Instant::now(), target.cpu_seconds(), own_cpu_seconds());
     let runs: Vec<Outcome<Vec<Duration>>> = std::thread::scope(|scope| {
-        let work = &work;
-        let threads: Vec<_> = (0..connections)
-            .map(|worker| {
-                scope.spawn(move || {
-                    let mut connection = Connection::open(&server.address)?;
-                    let mut latencies = Vec::with_capacity(100_000);
-                    work(worker, &mut connection, &mut latencies)?;
-                    Ok(latencies)
-                })
+        let script = &script;
+        let threads: Vec<_> = (0..THREADS.min(connections))
+            .map(|thread| {
+                let mine = (thread..connections).step_by(THREADS);
+                scope.spawn(move || follow(target.address(), mine.map(script).collect()))
             })
             .collect();
         threads
             .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|_| Err(Failure::new("a worker died"))))
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(Failure::new("a thread of the load died"))))
             .collect()
     });
-    let (elapsed, cpu) = (began.elapsed().as_secs_f64(), server.cpu_seconds() - cpu);
+    let elapsed = began.elapsed().as_secs_f64();
+    let (cpu, own) = (target.cpu_seconds() - cpu, own_cpu_seconds() - own);
     let mut latencies = Vec::new();
     for run in runs {
         latencies.extend(run?);
     }
-    latencies.sort_unstable();
-    let count = latencies.len() as f64;
-    let at = |share: f64| {
-        let place = (count * share) as usize;
-        latencies
-            .get(place.min(latencies.len().saturating_sub(1)))
-            .map_or(0.0, |time| time.as_secs_f64() * 1e6)
-    };
-    Ok(Figures {
-        per_second: count / elapsed,
-        per_cpu_second: count / cpu.max(0.01),
-        p50_micros: at(0.5),
-        p99_micros: at(0.99),
-        p999_micros: at(0.999),
-    })
+    Ok(Figures::of(latencies, elapsed, cpu, own))
 }
 
-/// The access token of an answer.
-pub(crate) fn access_token(answer: &str) -> Outcome<String> {
-    member(answer, "access_token")
+struct Sender<S> {
+    stream: mio::net::TcpStream,
+    exchange: Exchange,
+    script: S,
+    began: Option<Instant>,
+    ends: bool,
 }
 
-/// A text member of an answer.
-pub(crate) fn member(answer: &str, name: &str) -> Outcome<String> {
-    let value: serde_json::Value =
-        serde_json::from_str(answer).map_err(|error| Failure::new(error.to_string()))?;
-    let text = value.pointer(&format!("/{name}")).and_then(serde_json::Value::as_str);
-    text.map(str::to_owned).ok_or_else(|| Failure::new(format!("no `{name}` in the answer")))
+fn follow<'p, S>(address: &str, scripts: Vec<S>) -> Outcome<Vec<Duration>>
+where
+    S: FnMut(Option<&str>) -> Outcome<Option<Request<'p>>>,
+{
+    let failed = |error: std::io::Error| Failure::new(error.to_string());
+    let mut poll = Poll::new().map_err(failed)?;
+    let mut senders = Vec::with_capacity(scripts.len());
+    for (at, script) in scripts.into_iter().enumerate() {
+        let stream = connect(address)?;
+        stream.set_nonblocking(true).map_err(failed)?;
+        let mut stream = mio::net::TcpStream::from_std(stream);
+        poll.registry().register(&mut stream, Token(at), Interest::READABLE).map_err(failed)?;
+        senders.push(Sender { stream, exchange: Exchange::default(), script, began: None, ends: true });
+    }
+    let mut open = 0;
+    for sender in &mut senders {
+        open += usize::from(sender.next(false)?);
+    }
+    let (mut events, mut latencies) = (Events::with_capacity(senders.len()), Vec::with_capacity(1 << 20));
+    let mut chunk = vec![0_u8; CHUNK];
+    while open > 0 {
+        match poll.poll(&mut events, Some(PATIENCE)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            polled => polled.map_err(failed)?,
+        }
+        if events.is_empty() {
+            return Err(Failure::new("no answer for 30 s"));
+        }
+        for event in &events {
+            let Some(sender) = senders.get_mut(event.token().0) else { continue };
+            if !sender.receive(&mut chunk)? {
+                continue;
+            }
+            if sender.ends {
+                latencies.extend(sender.began.take().map(|began| began.elapsed()));
+            }
+            if !sender.next(true)? {
+                open -= 1;
+            }
+        }
+    }
+    Ok(latencies)
 }
 
-/// An agent that signs its own assertions.
-pub(crate) struct Signer(SigningKey);
-
-impl Signer {
-    pub(crate) fn new() -> Outcome<Self> {
-        SigningKey::generate().map(|(key, _)| Self(key)).map_err(|error| Failure::new(error.to_string()))
+impl<'p, S: FnMut(Option<&str>) -> Outcome<Option<Request<'p>>>> Sender<S> {
+    /// Send the next request; says whether there was one.
+    fn next(&mut self, answered: bool) -> Outcome<bool> {
+        let last = if answered { Some(self.exchange.answer()?) } else { None };
+        let Some(Request { path, media, body, ends }) = (self.script)(last)? else { return Ok(false) };
+        self.ends = ends;
+        let bytes = self.exchange.ask(path, media, &body);
+        self.began.get_or_insert_with(Instant::now);
+        // One small request is under way: it always fits into the socket's buffer.
+        self.stream.write_all(bytes).map_err(|error| Failure::new(format!("{path}: {error}")))?;
+        Ok(true)
     }
 
-    pub(crate) fn public_pem(&self) -> String {
-        self.0.public().to_pem()
+    /// Read what is there; says whether the answer is whole.
+    fn receive(&mut self, chunk: &mut [u8]) -> Outcome<bool> {
+        loop {
+            match self.stream.read(chunk) {
+                Ok(count) => {
+                    self.exchange.take(chunk.get(..count).unwrap_or_default())?;
+                    let whole = self.exchange.is_whole()?;
+                    if whole || count < chunk.len() {
+                        return Ok(whole);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(Failure::new(error.to_string())),
+            }
+        }
+    }
+}
+
+/// Numbers that look random, the same in every run (xorshift).
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: usize) -> Self {
+        Self((seed as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
-    pub(crate) fn assertion(&self, uri: &str, issuer: &str, number: usize) -> Outcome<String> {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let at = now.map_err(|error| Failure::new(error.to_string()))?.as_secs();
-        let claims = serde_json::json!({"iss": uri, "sub": uri, "aud": issuer, "jti": format!("bench-{number}"),
-            "iat": at, "exp": at + 290});
-        self.0.sign("JWT", claims.to_string().as_bytes()).map_err(|error| Failure::new(error.to_string()))
+    /// One of these.
+    pub(super) fn pick<'t, T>(&mut self, of: &'t [T]) -> Outcome<&'t T> {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let place = (self.0 >> 16) % of.len().max(1) as u64;
+        of.get(usize::try_from(place).unwrap_or(0)).ok_or_else(|| Failure::new("nothing to choose from"))
     }
 }

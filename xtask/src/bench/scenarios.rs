@@ -1,220 +1,292 @@
-//! What is measured.
+//! Rates and latencies of each scenario.
 
 use std::time::{Duration, Instant};
 
-use super::load::{self, Connection, Figures, run_closed};
-use super::server::BenchServer;
+use super::agents::{Agents, INTROSPECT, REVOKE, TOKEN, register_many, tokens};
+use super::connection::access_token;
+use super::limits::Limits;
+use super::load::{self, Dice, Figures, Request};
+use super::open_loop;
+use super::report::{Limit, Report};
+use super::server::{BenchServer, Target, built};
 use crate::outcome::{Failure, Outcome};
 
-/// Connections of a scenario, one request in flight each.
-const CONNECTIONS: usize = 64;
+/// Connections of a closed loop, one request in flight each.
+pub(super) const CONNECTIONS: usize = 64;
 
-/// Leaves asked after the root is gone.
-const SAMPLED: usize = 1_000;
+/// Before anything is measured.
+const WARM_UP: Duration = Duration::from_secs(1);
 
-const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// Agents and live tokens that are chosen from at random: more than a server remembers.
+const MANY_KEYS: usize = 1_000;
+const MANY_TOKENS: usize = 10_000;
+
+/// So often something is revoked in the scenarios that say so, which outdates whatever a server remembers.
+const REVOKED_EVERY: Duration = Duration::from_millis(100);
 
 /// How much is measured.
-pub(crate) struct Sizes {
-    seconds: u64,
-    descendants: usize,
+pub(super) struct Sizes {
+    pub(super) time: Duration,
 }
 
 impl Sizes {
-    pub(crate) const QUICK: Self = Self { seconds: 2, descendants: 2_000 };
-    pub(crate) const FULL: Self = Self { seconds: 8, descendants: 100_000 };
+    pub(super) const QUICK: Self = Self { time: Duration::from_secs(2) };
+    pub(super) const FULL: Self = Self { time: Duration::from_secs(8) };
 }
 
-/// What one core allows.
-pub(crate) struct Raw {
-    pub(crate) sign: f64,
-    pub(crate) verify: f64,
-    pub(crate) digest: f64,
-    /// Empty requests a CPU-second of this very server; known once it was measured.
-    pub(crate) empty: f64,
+/// One server under all scenarios.
+pub(super) struct Bench<'b> {
+    server: &'b BenchServer,
+    agents: Agents,
+    report: &'b Report,
+    limits: &'b Limits,
+    time: Duration,
+    runs: usize,
 }
 
-/// Agents, and the forms they send.
-struct Bench<'s> {
-    server: &'s BenchServer,
-    sizes: &'s Sizes,
-    issue: String,
-    aide: String,
-}
-
-pub(crate) fn run(on_postgres: bool, raw: &Raw, sizes: &Sizes) -> Outcome {
-    let began = Instant::now();
-    let server = BenchServer::start(on_postgres)?;
-    let (boss, aide) = (server.register("boss")?, server.register("aide")?);
-    let issue = format!("grant_type=api_key&api_key={boss}&scope=read+write");
-    server.token(&issue)?;
-    println!("from nothing to the first token {:.0} ms", began.elapsed().as_secs_f64() * 1e3);
-    let bench = Bench { server: &server, sizes, issue, aide };
-    println!(
-        "{:<40}{:>11}{:>11}{:>9}{:>9}{:>9}  of the raw rate",
-        "scenario", "per s", "per CPU-s", "p50 us", "p99 us", "p99.9 us"
-    );
-    bench.reading(raw)?;
-    bench.writing(raw)?;
+/// Measure every scenario on one database.
+pub(super) fn run(
+    on_postgres: bool,
+    limits: &Limits,
+    report: &Report,
+    sizes: &Sizes,
+    runs: usize,
+) -> Outcome {
+    let server = BenchServer::start(&built("release")?.join("zeroid-server"), on_postgres)?;
+    let agents = Agents::register(&server)?;
+    let bench = Bench { server: &server, agents, report, limits, time: sizes.time, runs };
+    Report::head();
+    let empty = Some(limits.empty);
+    bench.closed("health", empty, |_| Ok(Request::new("/health", "")))?;
+    bench.closed("JWKS", empty, |_| Ok(Request::new("/.well-known/jwks.json", "")))?;
+    bench.introspecting()?;
+    bench.issuing()?;
+    bench.delegating()?;
+    bench.revoking()?;
+    bench.rounds()?;
     bench.unloaded()?;
-    bench.revoke_a_tree()?;
-    println!("memory after all this: {:.0} MiB", server.memory_mib());
-    Ok(())
+    report.value("memory after all this", server.memory_mib()?, "MiB")
 }
 
-impl Bench<'_> {
-    fn reading(&self, raw: &Raw) -> Outcome {
-        let empty = self.measure(|_| ("/health", String::new()))?;
-        report("health (an empty request)", &empty, None);
-        let raw = Raw { empty: empty.per_cpu_second, ..*raw };
-        let of_empty = |figures: &Figures| Some(("an empty request", figures.per_cpu_second / raw.empty));
-        let keys = self.measure(|_| ("/.well-known/jwks.json", String::new()))?;
-        report("JWKS", &keys, of_empty(&keys));
-        let root = self.server.token(&self.issue)?;
-        let live = format!("token={}", self.server.token(&self.hop(&root))?);
-        let path = "/oauth2/token/introspect";
-        let active = self.measure(|_| (path, live.clone()))?;
-        report("introspect, active", &active, of_empty(&active));
-        let dead = format!("token={}", self.server.token(&self.issue)?);
-        self.server.post("/oauth2/token/revoke", &dead)?;
-        let revoked = self.measure(|_| (path, dead.clone()))?;
-        report("introspect, revoked", &revoked, of_empty(&revoked));
-        report(
-            "  the active one, of verifying",
-            &active,
-            Some(("verifying", active.per_cpu_second / raw.verify)),
-        );
-        Ok(())
+impl<'b> Bench<'b> {
+    fn introspecting(&self) -> Outcome {
+        let empty = Some(self.limits.empty);
+        let root = self.server.token(&self.agents.issue)?;
+        let live = presented(&self.server.token(&self.agents.hop(&root))?);
+        let one = |_: &mut Dice| Ok(Request::new(INTROSPECT, &live));
+        let hot = self.closed("introspect, one token, one hop deep", empty, one)?;
+        let keys = register_many(self.server, "reader", MANY_KEYS)?;
+        let asked: Vec<String> = keys.iter().cycle().take(MANY_TOKENS).cloned().collect();
+        let pool: Vec<String> = tokens(self.server, &asked)?.iter().map(|token| presented(token)).collect();
+        let any = |dice: &mut Dice| Ok(Request::new(INTROSPECT, dice.pick(&pool)?));
+        self.closed("introspect, 10 000 tokens of 1 000 agents", empty, any)?;
+        self.amid_revocations("introspect, one token, amid revocations", one)?;
+        self.amid_revocations("introspect, 10 000 tokens, amid revocations", any)?;
+        let dead = self.server.token(&self.agents.issue)?;
+        self.server.post(REVOKE, &presented(&dead))?;
+        let dead = presented(&dead);
+        self.closed("introspect, revoked", empty, |_| Ok(Request::new(INTROSPECT, &dead)))?;
+        self.open("introspect, one token, half of that rate", &hot, || (INTROSPECT, live.as_str()))
     }
 
-    fn writing(&self, raw: &Raw) -> Outcome {
-        let of_sign = |figures: &Figures| Some(("signing", figures.per_cpu_second / raw.sign));
-        let issued = self.measure(|_| ("/oauth2/token", self.issue.clone()))?;
-        report("issue by API key", &issued, of_sign(&issued));
-        let hop = self.hop(&self.server.token(&self.issue)?);
-        let hops = self.measure(|_| ("/oauth2/token", hop.clone()))?;
-        report("delegate one hop, actor by API key", &hops, of_sign(&hops));
-        self.delegate_by_assertion(raw)?;
-        let revoked = self.revocations()?;
-        report("revoke a leaf", &revoked, None);
-        let rounds = self.rounds()?;
-        report("root, 4 hops, introspect, revoke, introspect", &rounds, None);
-        Ok(())
+    fn issuing(&self) -> Outcome {
+        let sign = Some(self.limits.sign);
+        let form = self.agents.issue.as_str();
+        let issued = self.closed("issue by API key, one key", sign, |_| Ok(Request::new(TOKEN, form)))?;
+        let keys = register_many(self.server, "issuer", MANY_KEYS)?;
+        self.closed("issue by API key, 1 000 keys", sign, |dice| Ok(Request::new(TOKEN, dice.pick(&keys)?)))?;
+        self.open("issue by API key, half of that rate", &issued, || (TOKEN, form))
     }
 
-    /// An assertion is used once, so they are signed before the clock starts.
-    fn delegate_by_assertion(&self, raw: &Raw) -> Outcome {
-        let signer = load::Signer::new()?;
-        let uri = self.server.register_with_key("signer", &signer.public_pem())?;
-        let root = self.server.token(&self.issue)?;
-        let wanted = usize::try_from(self.sizes.seconds).unwrap_or(1) * 4_000;
-        let issuer = format!("http://{}", self.server.address);
-        let forms: Outcome<Vec<String>> = (0..wanted)
-            .map(|number| {
-                let proof = signer.assertion(&uri, &issuer, number)?;
-                Ok(format!("grant_type={EXCHANGE}&subject_token={root}&actor_token={proof}&scope=read"))
-            })
-            .collect();
-        let figures = load::run_each(self.server, CONNECTIONS, "/oauth2/token", &forms?)?;
-        let both = 1.0 / (1.0 / raw.sign + 1.0 / raw.verify);
-        report(
-            "delegate one hop, actor by assertion",
-            &figures,
-            Some(("verifying and signing", figures.per_cpu_second / both)),
-        );
-        Ok(())
+    fn delegating(&self) -> Outcome {
+        let hop = self.agents.hop(&self.server.token(&self.agents.issue)?);
+        let name = "delegate one hop, actor by API key";
+        self.closed(name, Some(self.limits.sign), |_| Ok(Request::new(TOKEN, &hop)))?;
+        let runs = self.several(|| {
+            let root = self.server.token(&self.agents.issue)?;
+            let forms = self.agents.hops_by_assertion(&root, self.at_most(12_000))?;
+            each_once(self.server, self.time, TOKEN, &forms)
+        })?;
+        self.report.rates("delegate one hop, actor by assertion", &runs, Some(self.limits.both))
     }
 
     /// Every token can be revoked once, so they are made before the clock starts.
-    fn revocations(&self) -> Outcome<Figures> {
-        let wanted = usize::try_from(self.sizes.seconds).unwrap_or(1) * 6_000;
-        let tokens = load::repeat(self.server, CONNECTIONS, wanted, 1, &self.issue)?;
-        let forms: Vec<String> = tokens.into_iter().map(|token| format!("token={token}")).collect();
-        load::run_each(self.server, CONNECTIONS, "/oauth2/token/revoke", &forms)
+    fn revoking(&self) -> Outcome {
+        let runs = self.several(|| {
+            let asked = vec![self.agents.issue.clone(); self.at_most(20_000)];
+            let forms: Vec<String> =
+                tokens(self.server, &asked)?.iter().map(|token| presented(token)).collect();
+            each_once(self.server, self.time, REVOKE, &forms)
+        })?;
+        self.report.rates("revoke", &runs, None)
     }
 
-    fn rounds(&self) -> Outcome<Figures> {
-        let time = Duration::from_secs(self.sizes.seconds);
-        load::gather(self.server, CONNECTIONS, |_, connection, latencies| {
+    fn rounds(&self) -> Outcome {
+        let runs = self.several(|| {
             let began = Instant::now();
-            while began.elapsed() < time {
-                let sent = Instant::now();
-                let root = load::access_token(&connection.post("/oauth2/token", &self.issue)?)?;
-                let mut leaf = root.clone();
-                for _ in 0..4 {
-                    leaf = load::access_token(&connection.post("/oauth2/token", &self.hop(&leaf))?)?;
-                }
-                let ask = format!("token={leaf}");
-                let before = connection.post("/oauth2/token/introspect", &ask)?;
-                connection.post("/oauth2/token/revoke", &format!("token={root}"))?;
-                let after = connection.post("/oauth2/token/introspect", &ask)?;
-                if !before.contains("\"active\":true") || after != "{\"active\":false}" {
-                    return Err(Failure::new("a round ended wrongly"));
-                }
-                latencies.push(sent.elapsed());
-            }
-            Ok(())
-        })
+            load::run(self.server, CONNECTIONS, |_| {
+                let mut round =
+                    Round { agents: &self.agents, root: String::new(), leaf: String::new(), step: 0 };
+                move |answer: Option<&str>| round.next(answer, began.elapsed() < self.time)
+            })
+        })?;
+        self.report.rates("root, 4 hops, introspect, revoke, introspect", &runs, None)
     }
 
     /// One connection, nobody else.
     fn unloaded(&self) -> Outcome {
-        let time = Duration::from_secs(self.sizes.seconds.min(3));
-        let issued = run_closed(self.server, 1, time, &|_| ("/oauth2/token", self.issue.clone()))?;
-        report("one connection: issue by API key", &issued, None);
-        let live = format!("token={}", self.server.token(&self.issue)?);
-        let active = run_closed(self.server, 1, time, &|_| ("/oauth2/token/introspect", live.clone()))?;
-        report("one connection: introspect", &active, None);
-        Ok(())
+        let form = self.agents.issue.as_str();
+        let live = presented(&self.server.token(form)?);
+        let alone = |request: &(dyn Fn() -> Request<'b> + Sync)| {
+            self.several(|| repeatedly(self.server, 1, self.time, &|_| Ok(request())))
+        };
+        let (issue, ask) = (form.to_owned(), live);
+        let runs = alone(&move || Request::new(TOKEN, issue.clone()))?;
+        self.report.rates("one connection: issue by API key", &runs, None)?;
+        let runs = alone(&move || Request::new(INTROSPECT, ask.clone()))?;
+        self.report.rates("one connection: introspect", &runs, None)
     }
 
-    /// A root with many descendants: revoking it is one write, like revoking a leaf.
-    fn revoke_a_tree(&self) -> Outcome {
-        let descendants = self.sizes.descendants;
-        let root = self.server.token(&self.issue)?;
-        let (began, every) = (Instant::now(), (descendants / SAMPLED).max(1));
-        let sampled = load::repeat(self.server, CONNECTIONS, descendants, every, &self.hop(&root))?;
-        println!("{descendants} descendants made in {:.1} s", began.elapsed().as_secs_f64());
-        let mut connection = Connection::open(&self.server.address)?;
-        let leaf = self.server.token(&self.issue)?;
-        let alone = timed(&mut connection, &leaf)?;
-        let tree = timed(&mut connection, &root)?;
-        println!("revoke a leaf {alone:?}, revoke the root of them all {tree:?}");
-        for token in &sampled {
-            let answer = connection.post("/oauth2/token/introspect", &format!("token={token}"))?;
-            if answer != "{\"active\":false}" {
-                return Err(Failure::new("a leaf is alive under a revoked root"));
-            }
-        }
-        println!("{} sampled leaves, all inactive", sampled.len());
-        Ok(())
+    /// A closed loop over all connections; gives the last run.
+    fn closed<'p>(
+        &self,
+        name: &str,
+        of: Option<Limit>,
+        request: impl Fn(&mut Dice) -> Outcome<Request<'p>> + Sync,
+    ) -> Outcome<Figures> {
+        repeatedly(self.server, CONNECTIONS, WARM_UP, &request)?;
+        let runs = self.several(|| repeatedly(self.server, CONNECTIONS, self.time, &request))?;
+        self.report.rates(name, &runs, of)?;
+        runs.last().copied().ok_or_else(|| Failure::new("nothing was measured"))
     }
 
-    fn hop(&self, subject: &str) -> String {
-        format!("grant_type={EXCHANGE}&subject_token={subject}&api_key={}&scope=read", self.aide)
+    /// The same while tokens that nobody asks about are revoked, one every 100 ms.
+    fn amid_revocations<'p>(
+        &self,
+        name: &str,
+        request: impl Fn(&mut Dice) -> Outcome<Request<'p>> + Sync,
+    ) -> Outcome {
+        let seconds = self.time.as_secs().max(1) * self.runs as u64 + WARM_UP.as_secs();
+        let wanted = usize::try_from(seconds * 2 * 1_000).unwrap_or(0) / 100;
+        let victims = tokens(self.server, &vec![self.agents.issue.clone(); wanted])?;
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let revoker = scope.spawn(move || {
+                for victim in &victims {
+                    let waited = stopped.recv_timeout(REVOKED_EVERY);
+                    if waited != Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                        return Ok(());
+                    }
+                    self.server.post(REVOKE, &presented(victim))?;
+                }
+                Ok(())
+            });
+            let measured = self.closed(name, Some(self.limits.empty), request);
+            drop(stop);
+            revoker.join().unwrap_or_else(|_| Err(Failure::new("the revoker died")))?;
+            measured.map(drop)
+        })
     }
 
-    fn measure<'p>(&self, request: impl Fn(usize) -> (&'p str, String) + Sync) -> Outcome<Figures> {
-        run_closed(self.server, CONNECTIONS, Duration::from_secs(1), &request)?;
-        run_closed(self.server, CONNECTIONS, Duration::from_secs(self.sizes.seconds), &request)
+    /// An open loop at half of the rate that a closed one reached.
+    fn open<'p>(
+        &self,
+        name: &str,
+        closed: &Figures,
+        request: impl Fn() -> (&'static str, &'p str) + Sync,
+    ) -> Outcome {
+        let rate = closed.per_second / 2.0;
+        let runs = self.several(|| open_loop::run(self.server, CONNECTIONS, rate, self.time, &request))?;
+        self.report.rates(name, &runs, None)
+    }
+
+    fn several(&self, measure: impl Fn() -> Outcome<Figures>) -> Outcome<Vec<Figures>> {
+        (0..self.runs).map(|_| measure()).collect()
+    }
+
+    /// What is used up by a run, at this rate a second.
+    fn at_most(&self, per_second: usize) -> usize {
+        usize::try_from(self.time.as_secs()).unwrap_or(1) * per_second
     }
 }
 
-fn timed(connection: &mut Connection, token: &str) -> Outcome<Duration> {
-    let body = format!("token={token}");
+/// Send for a while on every connection.
+pub(super) fn repeatedly<'p>(
+    target: &impl Target,
+    connections: usize,
+    time: Duration,
+    request: &(impl Fn(&mut Dice) -> Outcome<Request<'p>> + Sync),
+) -> Outcome<Figures> {
     let began = Instant::now();
-    connection.post("/oauth2/token/revoke", &body)?;
-    Ok(began.elapsed())
+    load::run(target, connections, |worker| {
+        let mut dice = Dice::new(worker);
+        move |_: Option<&str>| if began.elapsed() < time { request(&mut dice).map(Some) } else { Ok(None) }
+    })
 }
 
-fn report(name: &str, figures: &Figures, of: Option<(&str, f64)>) {
-    let of = of.map_or_else(String::new, |(what, share)| format!("{:.0} % of {what}", share * 100.0));
-    println!(
-        "{name:<40}{:>11.0}{:>11.0}{:>9.0}{:>9.0}{:>9.0}  {of}",
-        figures.per_second,
-        figures.per_cpu_second,
-        figures.p50_micros,
-        figures.p99_micros,
-        figures.p999_micros
-    );
+/// Send each body once, until the time is over or they are used up.
+pub(super) fn each_once(
+    target: &impl Target,
+    time: Duration,
+    path: &'static str,
+    bodies: &[String],
+) -> Outcome<Figures> {
+    let began = Instant::now();
+    load::run(target, CONNECTIONS, |worker| {
+        let mut left = bodies.iter().skip(worker).step_by(CONNECTIONS);
+        move |_: Option<&str>| {
+            let body = if began.elapsed() < time { left.next() } else { None };
+            Ok(body.map(|body| Request::new(path, body)))
+        }
+    })
+}
+
+/// The form that asks about a token, or revokes it.
+pub(super) fn presented(token: &str) -> String {
+    format!("token={token}")
+}
+
+/// A root, four hops below it, and the leaf before and after the root is revoked.
+struct Round<'a> {
+    agents: &'a Agents,
+    root: String,
+    leaf: String,
+    step: u8,
+}
+
+impl Round<'_> {
+    fn next<'p>(&mut self, answer: Option<&str>, goes_on: bool) -> Outcome<Option<Request<'p>>> {
+        let answer = answer.unwrap_or_default();
+        let step = self.step;
+        self.step = (step + 1) % 8;
+        Ok(Some(match step {
+            0 if !goes_on => return judged(answer),
+            0 => {
+                judged(answer)?;
+                Request::new(TOKEN, self.agents.issue.clone()).begins()
+            }
+            1..=4 => {
+                self.leaf = access_token(answer)?;
+                if step == 1 {
+                    self.root.clone_from(&self.leaf);
+                }
+                Request::new(TOKEN, self.agents.hop(&self.leaf)).begins()
+            }
+            5 => {
+                self.leaf = access_token(answer)?;
+                Request::new(INTROSPECT, presented(&self.leaf)).begins()
+            }
+            6 if !answer.contains("\"active\":true") => return Err(Failure::new("a leaf is dead too early")),
+            6 => Request::new(REVOKE, presented(&self.root)).begins(),
+            _ => Request::new(INTROSPECT, presented(&self.leaf)),
+        }))
+    }
+}
+
+/// What a round ends with; nothing before the first.
+fn judged<'p>(answer: &str) -> Outcome<Option<Request<'p>>> {
+    if answer.is_empty() || answer == "{\"active\":false}" {
+        return Ok(None);
+    }
+    Err(Failure::new("a leaf is alive under a revoked root"))
 }

@@ -1,4 +1,4 @@
-//! The server under load: the release binary, on a folder of its own, with a database of its own.
+//! The server under load: a binary on a folder of its own, with a database of its own.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -6,103 +6,93 @@ use std::process::{Child, Command, Stdio};
 
 use zeroid_test_postgres::{Cluster, Durability};
 
-use super::load::{self, Connection};
+use super::connection::{Connection, access_token, member};
 use crate::outcome::{Failure, Outcome};
 
+/// The issuer of every server, so that tokens outlive a restart on another port.
+pub(super) const ISSUER: &str = "http://127.0.0.1:8899";
+
+/// What a load is sent to.
+pub(super) trait Target: Sync {
+    /// Where it listens, as `host:port`.
+    fn address(&self) -> &str;
+
+    /// CPU seconds used so far by it and its database, in user and system mode.
+    fn cpu_seconds(&self) -> f64;
+}
+
 /// A running server; stopped and its folder removed when dropped.
-pub(crate) struct BenchServer {
+pub(super) struct BenchServer {
     child: Child,
     folder: PathBuf,
-    /// The PostgreSQL it uses, if it uses one.
-    cluster: Option<Cluster>,
-    /// Where it listens, as `host:port`.
-    pub(crate) address: String,
+    /// The PostgreSQL it uses, if it uses one, and the URL of its database there.
+    cluster: Option<(Cluster, String)>,
+    address: String,
 }
 
 impl BenchServer {
     /// Start on SQLite, or on a PostgreSQL that flushes to disk at every commit.
-    pub(crate) fn start(on_postgres: bool) -> Outcome<Self> {
+    pub(super) fn start(program: &Path, on_postgres: bool) -> Outcome<Self> {
         let folder = std::env::temp_dir().join(format!("zeroid-bench-{}", std::process::id()));
         let cluster = match on_postgres {
-            true => Some(Cluster::start(Durability::OfTheMachine).map_err(Failure::new)?),
+            true => {
+                let cluster = Cluster::start(Durability::OfTheMachine).map_err(Failure::new)?;
+                let url = cluster.fresh_database().map_err(Failure::new)?;
+                Some((cluster, url))
+            }
             false => None,
         };
-        let url = cluster.as_ref().map(Cluster::fresh_database).transpose().map_err(Failure::new)?;
-        let mut command = Command::new(binary()?);
-        command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(&folder);
-        if let Some(url) = &url {
-            command.env("ZEROID_DATABASE_URL", url);
-        }
-        Self::run(command, folder, cluster)
-    }
-
-    fn run(mut command: Command, folder: PathBuf, cluster: Option<Cluster>) -> Outcome<Self> {
-        let failed = |error: std::io::Error| Failure::new(format!("the server did not start: {error}"));
-        command.env("ZEROID_LOG_LEVEL", "warn").stdout(Stdio::piped());
-        let mut child = command.spawn().map_err(failed)?;
-        let stdout = child.stdout.take().ok_or_else(|| Failure::new("the server prints nothing"))?;
-        let mut lines = BufReader::new(stdout).lines();
-        let address =
-            lines.find_map(|line| Some(line.ok()?.strip_prefix("listening on http://")?.to_owned()));
-        std::thread::spawn(move || lines.for_each(drop));
-        match address {
-            Some(address) => Ok(Self { child, folder, cluster, address }),
-            None => Err(Failure::new("the server ended before it listened")),
-        }
+        let (child, address) = spawn(&mut command(program, &folder, cluster.as_ref()))?;
+        Ok(Self { child, folder, cluster, address })
     }
 
     /// Register an agent; gives its API key.
-    pub(crate) fn register(&self, name: &str) -> Outcome<String> {
-        let body = format!(r#"{{"name":"{name}","external_id":"{name}","created_by":"bench"}}"#);
-        let answer = Connection::open(&self.address)?.send("/agents/register", "application/json", &body)?;
-        load::member(&answer, "api_key")
+    pub(super) fn register(&self, name: &str) -> Outcome<String> {
+        self.registered(&registration(name), "api_key")
     }
 
     /// Register an agent with a public key; gives its URI.
-    pub(crate) fn register_with_key(&self, name: &str, pem: &str) -> Outcome<String> {
-        let body = serde_json::json!({"name": name, "external_id": name, "created_by": "bench", "public_key_pem": pem});
-        let mut connection = Connection::open(&self.address)?;
-        let answer = connection.send("/agents/register", "application/json", &body.to_string())?;
-        load::member(&answer, "identity/wimse_uri")
+    pub(super) fn register_with_key(&self, name: &str, pem: &str) -> Outcome<String> {
+        let body = serde_json::json!({"name": name, "external_id": name, "created_by": "bench",
+            "public_key_pem": pem});
+        self.registered(&body.to_string(), "identity/wimse_uri")
+    }
+
+    fn registered(&self, body: &str, wanted: &str) -> Outcome<String> {
+        member(Connection::open(&self.address)?.send(REGISTER, "application/json", body)?, wanted)
     }
 
     /// Ask for a token.
-    pub(crate) fn token(&self, form: &str) -> Outcome<String> {
-        load::access_token(&self.post("/oauth2/token", form)?)
+    pub(super) fn token(&self, form: &str) -> Outcome<String> {
+        access_token(&self.post("/oauth2/token", form)?)
     }
 
     /// Post a form on a connection of its own.
-    pub(crate) fn post(&self, path: &str, form: &str) -> Outcome<String> {
-        Connection::open(&self.address)?.post(path, form)
+    pub(super) fn post(&self, path: &str, form: &str) -> Outcome<String> {
+        Ok(Connection::open(&self.address)?.post(path, form)?.to_owned())
     }
 
-    /// CPU seconds used so far by the server and its database, in user and system mode.
-    pub(crate) fn cpu_seconds(&self) -> f64 {
-        self.processes().iter().map(|process| process.cpu_seconds).sum()
-    }
-
-    /// Resident memory of the server and its database. What PostgreSQL's processes share is counted once.
-    pub(crate) fn memory_mib(&self) -> f64 {
-        let own = |id: u32| proc_kib(id, "VmRSS:");
-        let of_database: f64 = self
-            .processes()
-            .iter()
-            .skip(1)
-            .map(|process| own(process.id) - proc_kib(process.id, "RssShmem:"))
-            .sum();
-        let shared = self
-            .processes()
-            .iter()
-            .skip(1)
-            .map(|process| proc_kib(process.id, "RssShmem:"))
-            .fold(0.0, f64::max);
-        (own(self.child.id()) + of_database + shared) / 1024.0
+    /// Memory of the server and its database, in MiB. What processes share is counted once ("proportional set size").
+    pub(super) fn memory_mib(&self) -> Outcome<f64> {
+        let mut kib = 0.0;
+        for id in self.process_ids() {
+            // A process that ended meanwhile has none.
+            let Ok(rollup) = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")) else { continue };
+            kib +=
+                kib_of(&rollup).ok_or_else(|| Failure::new("the system tells no proportional set size"))?;
+        }
+        Ok(kib / 1024.0)
     }
 
     /// The server first, then the processes of its database.
+    pub(super) fn process_ids(&self) -> Vec<u32> {
+        self.processes().iter().map(|process| process.id).collect()
+    }
+
     fn processes(&self) -> Vec<Process> {
         let mut processes: Vec<Process> = Process::read(self.child.id()).into_iter().collect();
-        let Some(postmaster) = self.cluster.as_ref().and_then(Cluster::pid) else { return processes };
+        let postmaster = self.cluster.as_ref().and_then(|(cluster, _)| cluster.pid());
+        let Some(postmaster) = postmaster else { return processes };
         let entries = std::fs::read_dir("/proc").into_iter().flatten();
         let all = entries.filter_map(|entry| Process::read(entry.ok()?.file_name().to_str()?.parse().ok()?));
         processes.extend(all.filter(|process| process.id == postmaster || process.parent == postmaster));
@@ -110,29 +100,14 @@ impl BenchServer {
     }
 }
 
-/// What the system tells of a process.
-struct Process {
-    id: u32,
-    parent: u32,
-    /// Its own and that of its children it has waited for.
-    cpu_seconds: f64,
-}
-
-impl Process {
-    fn read(id: u32) -> Option<Self> {
-        const TICKS_PER_SECOND: f64 = 100.0; // USER_HZ, the same on every Linux.
-        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-        let cpu_seconds = (11..=14).map(ticks).sum::<f64>() / TICKS_PER_SECOND;
-        Some(Self { id, parent: fields.get(1)?.parse().ok()?, cpu_seconds })
+impl Target for BenchServer {
+    fn address(&self) -> &str {
+        &self.address
     }
-}
 
-fn proc_kib(id: u32, name: &str) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    line.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0)
+    fn cpu_seconds(&self) -> f64 {
+        self.processes().iter().map(|process| process.cpu_seconds).sum()
+    }
 }
 
 impl Drop for BenchServer {
@@ -143,9 +118,99 @@ impl Drop for BenchServer {
     }
 }
 
-/// The release binary, beside the folder this command was built into.
-pub(crate) fn binary() -> Outcome<PathBuf> {
+/// A server that only answers.
+pub(super) struct BareServer {
+    child: Child,
+    address: String,
+}
+
+impl BareServer {
+    pub(super) fn start(program: &Path) -> Outcome<Self> {
+        let (child, address) = spawn(&mut Command::new(program))?;
+        Ok(Self { child, address })
+    }
+}
+
+impl Target for BareServer {
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    fn cpu_seconds(&self) -> f64 {
+        Process::read(self.child.id()).map_or(0.0, |process| process.cpu_seconds)
+    }
+}
+
+impl Drop for BareServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Where agents register.
+pub(super) const REGISTER: &str = "/agents/register";
+
+/// The body that registers an agent.
+pub(super) fn registration(name: &str) -> String {
+    format!(r#"{{"name":"{name}","external_id":"{name}","created_by":"bench"}}"#)
+}
+
+/// CPU seconds this process has used.
+pub(super) fn own_cpu_seconds() -> f64 {
+    Process::read(std::process::id()).map_or(0.0, |process| process.own_cpu_seconds)
+}
+
+/// The folder of what a profile built, beside the one this command was built into.
+pub(super) fn built(profile: &str) -> Outcome<PathBuf> {
     let here = std::env::current_exe().map_err(|error| Failure::new(error.to_string()))?;
     let target = here.parent().and_then(Path::parent).ok_or_else(|| Failure::new("no target folder"))?;
-    Ok(target.join("release").join("zeroid-server"))
+    Ok(target.join(profile))
+}
+
+fn command(program: &Path, folder: &Path, cluster: Option<&(Cluster, String)>) -> Command {
+    let mut command = Command::new(program);
+    command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(folder);
+    command.env("ZEROID_ISSUER", ISSUER).env("ZEROID_LOG_LEVEL", "warn");
+    if let Some((_, url)) = cluster {
+        command.env("ZEROID_DATABASE_URL", url);
+    }
+    command
+}
+
+fn spawn(command: &mut Command) -> Outcome<(Child, String)> {
+    let failed = |error: std::io::Error| Failure::new(format!("the server did not start: {error}"));
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(failed)?;
+    let stdout = child.stdout.take().ok_or_else(|| Failure::new("the server prints nothing"))?;
+    let mut lines = BufReader::new(stdout).lines();
+    let address = lines.find_map(|line| Some(line.ok()?.strip_prefix("listening on http://")?.to_owned()));
+    std::thread::spawn(move || lines.for_each(drop));
+    let address = address.ok_or_else(|| Failure::new("the server ended before it listened"))?;
+    Ok((child, address))
+}
+
+/// What the system tells of a process.
+struct Process {
+    id: u32,
+    parent: u32,
+    own_cpu_seconds: f64,
+    /// With that of its children it has waited for.
+    cpu_seconds: f64,
+}
+
+impl Process {
+    fn read(id: u32) -> Option<Self> {
+        const TICKS_PER_SECOND: f64 = 100.0; // USER_HZ, the same on every Linux.
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+        let seconds = |from, to| (from..=to).map(ticks).sum::<f64>() / TICKS_PER_SECOND;
+        let parent = fields.get(1)?.parse().ok()?;
+        Some(Self { id, parent, own_cpu_seconds: seconds(11, 12), cpu_seconds: seconds(11, 14) })
+    }
+}
+
+fn kib_of(rollup: &str) -> Option<f64> {
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }

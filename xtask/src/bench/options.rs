@@ -1,0 +1,88 @@
+//! What the command line asks for.
+
+use std::path::PathBuf;
+
+use crate::outcome::{Failure, Outcome};
+
+const USAGE: &str =
+    "cargo xtask bench [attribute] [--quick] [--sqlite] [--postgres] [--runs N] [--json FILE]";
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// Rates and latencies of every scenario.
+    Rates,
+    /// Which part of a request costs what.
+    Attribution,
+}
+
+/// The arguments.
+pub(super) struct Options {
+    pub(super) what: What,
+    pub(super) quick: bool,
+    pub(super) sqlite: bool,
+    pub(super) postgres: bool,
+    /// How often each scenario is measured.
+    pub(super) runs: usize,
+    /// A file that gets a JSON line for each row.
+    pub(super) json: Option<PathBuf>,
+}
+
+impl Options {
+    pub(super) fn read(args: &[String]) -> Outcome<Self> {
+        let mut options =
+            Self { what: What::Rates, quick: false, sqlite: false, postgres: false, runs: 1, json: None };
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| Failure::new(USAGE));
+            match arg.as_str() {
+                "attribute" => options.what = What::Attribution,
+                "--quick" => options.quick = true,
+                "--sqlite" => options.sqlite = true,
+                "--postgres" => options.postgres = true,
+                "--json" => options.json = Some(value()?.into()),
+                "--runs" => {
+                    let runs = value()?.parse().ok().filter(|runs| *runs > 0);
+                    options.runs = runs.ok_or_else(|| Failure::new(USAGE))?;
+                }
+                _ => return Err(Failure::new(format!("{USAGE}, not `{arg}`"))),
+            }
+        }
+        if !options.sqlite && !options.postgres {
+            (options.sqlite, options.postgres) = (true, true);
+        }
+        Ok(options)
+    }
+
+    /// The databases asked for: whether it is PostgreSQL, and its name.
+    pub(super) fn databases(&self) -> impl Iterator<Item = (bool, &'static str)> {
+        [(self.sqlite, (false, "SQLite")), (self.postgres, (true, "PostgreSQL"))]
+            .into_iter()
+            .filter_map(|(asked, database)| asked.then_some(database))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Outcome<Options> {
+        Options::read(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn both_databases_are_measured_unless_one_is_named() {
+        let names = |line| read(line).unwrap().databases().map(|(_, name)| name).collect::<Vec<_>>();
+        assert_eq!(names(""), ["SQLite", "PostgreSQL"]);
+        assert_eq!(names("attribute --quick --postgres"), ["PostgreSQL"]);
+    }
+
+    #[test]
+    fn what_is_unknown_or_lacks_its_value_is_refused() {
+        for line in ["--fast", "--runs", "--runs 0", "--runs many", "--json", "sise"] {
+            assert!(read(line).is_err(), "{line}");
+        }
+        assert_eq!(read("--runs 3").unwrap().runs, 3);
+    }
+}
