@@ -107,7 +107,7 @@ fn keys_change_without_a_restart() {
     let server = Server::serve(Arc::clone(&data), &PRODUCTION);
     let client = server.client();
     let token = issue(&client, &management, "nhi:manage").token();
-    refused(&PRODUCTION, &["keys", "rotate"], data.path(), "300 s are needed");
+    refused(&PRODUCTION, &["keys", "rotate"], data.path(), "360 s are needed");
     refused(&PRODUCTION, &["keys", "retire", "unknown"], data.path(), "no signing key of this id");
     let active = kids("active", &listed).remove(0);
     let rotated = ran(&PRODUCTION, &["keys", "rotate", "--emergency"], data.path());

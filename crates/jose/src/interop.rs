@@ -11,14 +11,9 @@ use josekit::jwk::alg::ec::{EcCurve, EcKeyPair};
 use josekit::jwk::alg::rsa::RsaKeyPair;
 use zeroize::Zeroizing;
 
+use crate::public_key::{MAX_RSA_BITS, MIN_RSA_BITS};
 use crate::secret::Secret;
 use crate::signing::SigningKey;
-
-/// Smallest RSA key, in bits (RFC 7518 §3.3).
-pub const MIN_RSA_BITS: u32 = 2048;
-
-/// Largest RSA key, in bits; larger ones only make every check slower.
-pub const MAX_RSA_BITS: u32 = 4096;
 
 /// Longest text of a key that is read, in bytes.
 pub const MAX_KEY_BYTES: usize = 16 * 1024;
@@ -198,6 +193,18 @@ pub fn generate_rsa(bits: u32) -> Result<(Secret, String), InteropError> {
     let private = String::from_utf8(pair.to_pem_private_key()).map_err(|_| InteropError::Failed)?;
     let public = String::from_utf8(pair.to_pem_public_key()).map_err(|_| InteropError::Failed)?;
     Ok((Secret::new(private), public))
+}
+
+/// Make an RSA key pair in PKCS#8, DER: what a signing key is loaded from.
+///
+/// # Errors
+/// [`InteropError::RsaBits`], [`InteropError::Failed`].
+pub fn generate_rsa_pkcs8(bits: u32) -> Result<Zeroizing<Vec<u8>>, InteropError> {
+    if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
+        return Err(InteropError::RsaBits);
+    }
+    let pair = RsaKeyPair::generate(bits).map_err(|_| InteropError::Failed)?;
+    Ok(Zeroizing::new(pair.to_der_private_key()))
 }
 
 #[cfg(test)]

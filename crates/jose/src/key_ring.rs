@@ -5,16 +5,20 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use zeroid_identity_model::Timestamp;
-use zeroid_token_core::KeyId;
 
 use crate::jwk::Jwks;
-use crate::master::{MasterKey, WrapError};
+use crate::kept_key::{KeyKeeper, KeyRingError, OpenedKey, WrappedKey};
+use crate::key_set_age::KEY_SET_MAX_AGE_SECONDS;
 use crate::public_key::PublicKey;
-use crate::random::Random;
-use crate::signing::{SignError, SigningAlgorithm, SigningKey};
+use crate::signing::SigningKey;
 
-/// How long a key is published before it signs, in seconds: clients cache a key set this long.
-pub const PUBLISH_BEFORE_USE_SECONDS: i64 = 300;
+/// How much later than the replica that made a key another one may begin to publish it, in seconds: several times what
+/// replicas read their keys again after.
+const FOLLOW_SECONDS: i64 = 60;
+
+/// How long a key is published before it signs, in seconds: every replica publishes it by then, and no client has a copy
+/// of the key set from before.
+pub const PUBLISH_BEFORE_USE_SECONDS: i64 = KEY_SET_MAX_AGE_SECONDS + FOLLOW_SECONDS;
 
 /// Where a key is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,48 +64,8 @@ impl fmt::Display for KeyState {
     }
 }
 
-/// A key as it is stored: everything but its private half in the clear.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WrappedKey {
-    /// Its id.
-    pub kid: KeyId,
-    /// Its algorithm.
-    pub algorithm: SigningAlgorithm,
-    /// Its state.
-    pub state: KeyState,
-    /// When it was made and published.
-    pub created_at: Timestamp,
-    /// When it began to sign.
-    pub activated_at: Option<Timestamp>,
-    /// When it stopped to sign.
-    pub retiring_at: Option<Timestamp>,
-    /// When it stopped to verify.
-    pub retired_at: Option<Timestamp>,
-    /// The public half.
-    pub public_jwk: String,
-    /// The private half, wrapped under the master key.
-    pub wrapped: Vec<u8>,
-}
-
-/// Why keys do not load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyRingError {
-    /// A private half does not open under this master key.
-    #[error(transparent)]
-    Wrap(#[from] WrapError),
-    /// A private half is unusable, or a key could not be made.
-    #[error(transparent)]
-    Sign(#[from] SignError),
-    /// Not exactly one key is active.
-    #[error("{0} signing keys are active, exactly one must be")]
-    Active(usize),
-    /// A stored public half is not that of the private one.
-    #[error("a stored public key does not belong to its private key")]
-    Mismatch,
-}
-
 /// Why a rotation did not happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RotateError {
     /// There is no published key to promote.
     #[error("there is no next key to promote")]
@@ -138,8 +102,8 @@ pub struct KeyRing {
 #[derive(Clone)]
 struct Loaded {
     stored: WrappedKey,
-    public: PublicKey,
-    key: Arc<SigningKey>,
+    /// Absent when retired: nothing is verified by it, and nobody is told of it.
+    opened: Option<OpenedKey>,
 }
 
 impl KeyRing {
@@ -147,38 +111,37 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`KeyRingError`].
-    pub fn create(
-        random: &dyn Random,
-        master: &MasterKey,
-        now: Timestamp,
-    ) -> Result<(Self, Vec<WrappedKey>), KeyRingError> {
-        let mut active = fresh(random, master, now)?;
+    pub fn create(keeper: &KeyKeeper, now: Timestamp) -> Result<(Self, Vec<WrappedKey>), KeyRingError> {
+        let mut active = keeper.fresh(now)?;
         active.state = KeyState::Active;
         active.activated_at = Some(now);
-        let stored = vec![active, fresh(random, master, now)?];
-        Ok((Self::load(master, &stored)?, stored))
+        let stored = vec![active, keeper.fresh(now)?];
+        Ok((Self::load(keeper, &stored)?, stored))
     }
 
     /// The ring of stored keys.
     ///
     /// # Errors
-    /// [`KeyRingError`]: another master key, or not exactly one active key.
-    pub fn load(master: &MasterKey, stored: &[WrappedKey]) -> Result<Self, KeyRingError> {
+    /// [`KeyRingError`]: another master key, not exactly one active key, or one that lives where nobody can reach it.
+    pub fn load(keeper: &KeyKeeper, stored: &[WrappedKey]) -> Result<Self, KeyRingError> {
         let mut keys = Vec::with_capacity(stored.len());
         for wrapped in stored {
-            let pkcs8 = master.unwrap(&context(&wrapped.kid), &wrapped.wrapped)?;
-            let key = SigningKey::from_pkcs8(&pkcs8)?;
-            if *key.kid() != wrapped.kid {
-                return Err(KeyRingError::Mismatch);
-            }
-            keys.push(Loaded { stored: wrapped.clone(), public: key.public().clone(), key: Arc::new(key) });
+            let opened = match wrapped.state {
+                KeyState::Retired => None,
+                KeyState::Next | KeyState::Active | KeyState::Retiring => Some(keeper.open(wrapped)?),
+            };
+            keys.push(Loaded { stored: wrapped.clone(), opened });
         }
         let mut active = keys.iter().filter(|loaded| loaded.stored.state == KeyState::Active);
-        let signer = active.next().map(|loaded| Arc::clone(&loaded.key)).ok_or(KeyRingError::Active(0))?;
-        match active.count() {
-            0 => Ok(Self { keys, signer }),
-            more => Err(KeyRingError::Active(more + 1)),
+        let first = active.next().ok_or(KeyRingError::Active(0))?;
+        let more = active.count();
+        if more > 0 {
+            return Err(KeyRingError::Active(more + 1));
         }
+        let signer = first.opened.as_ref().and_then(|opened| opened.signing.clone());
+        let out_of_reach = || KeyRingError::OutOfReach(first.stored.reference.clone().unwrap_or_default());
+        let signer = signer.ok_or_else(out_of_reach)?;
+        Ok(Self { keys, signer })
     }
 
     /// The key that signs.
@@ -189,14 +152,17 @@ impl KeyRing {
     /// The key of this id, if what it signed is still good: active or retiring. A next key has signed nothing.
     pub fn verifier(&self, kid: &str) -> Option<&PublicKey> {
         let good = |loaded: &&Loaded| matches!(loaded.stored.state, KeyState::Active | KeyState::Retiring);
-        let found = self.keys.iter().filter(good).find(|loaded| loaded.stored.kid.as_str() == kid);
-        found.map(|loaded| &loaded.public)
+        let found = self.keys.iter().filter(good).find(|loaded| loaded.stored.kid.as_str() == kid)?;
+        found.opened.as_ref().map(|opened| &opened.public)
     }
 
     /// The published keys: every one but the retired.
     pub fn jwks(&self) -> Jwks {
         let published = self.keys.iter().filter(|loaded| loaded.stored.state != KeyState::Retired);
-        Jwks { keys: published.map(|loaded| loaded.public.jwk(loaded.stored.kid.as_str(), "sig")).collect() }
+        let jwk = |loaded: &Loaded| {
+            loaded.opened.as_ref().map(|opened| opened.public.jwk(loaded.stored.kid.as_str(), "sig"))
+        };
+        Jwks { keys: published.filter_map(jwk).collect() }
     }
 
     /// The keys as they are stored.
@@ -204,40 +170,80 @@ impl KeyRing {
         self.keys.iter().map(|loaded| loaded.stored.clone()).collect()
     }
 
-    /// Promote the next key, and publish a fresh one to follow it.
+    /// Whether these are the stored keys of this ring.
+    pub fn is_of(&self, stored: &[WrappedKey]) -> bool {
+        self.keys.iter().map(|loaded| &loaded.stored).eq(stored)
+    }
+
+    /// Publish a next key such as the keeper makes, if there is none; absent when there is. What the next key was
+    /// until now goes on being published.
+    ///
+    /// # Errors
+    /// [`KeyRingError`].
+    pub fn complete(
+        &self,
+        keeper: &KeyKeeper,
+        now: Timestamp,
+    ) -> Result<Option<(Self, Vec<WrappedKey>)>, KeyRingError> {
+        let mut stored = self.stored();
+        if !publish_next(&mut stored, keeper, now)? {
+            return Ok(None);
+        }
+        Ok(Some((Self::load(keeper, &stored)?, stored)))
+    }
+
+    /// Promote the next key, and publish a fresh one to follow it. Of several next keys the oldest such as the keeper
+    /// makes is promoted, and those of another kind, which never signed, are retired.
     ///
     /// # Errors
     /// [`RotateError`]; a planned rotation needs a key that clients have had time to learn.
     pub fn rotate(
         &self,
-        random: &dyn Random,
-        master: &MasterKey,
+        keeper: &KeyKeeper,
         now: Timestamp,
         rotation: Rotation,
     ) -> Result<(Self, Vec<WrappedKey>), RotateError> {
+        let usable = |loaded: &&Loaded| {
+            let opened = loaded.opened.as_ref();
+            loaded.stored.state == KeyState::Next && opened.is_some_and(|opened| opened.signing.is_some())
+        };
+        let candidates = self.keys.iter().filter(usable).map(|loaded| &loaded.stored);
+        let preferred = candidates.min_by_key(|key| (!keeper.makes_such(key), key.created_at));
         let mut stored = self.stored();
-        let oldest = stored.iter().filter(|key| key.state == KeyState::Next).min_by_key(|key| key.created_at);
-        let promoted = oldest.ok_or(RotateError::NoNext)?;
+        let promoted = match (preferred, rotation) {
+            (Some(key), _) => key.clone(),
+            (None, Rotation::Planned) => return Err(RotateError::NoNext),
+            (None, Rotation::Emergency) => {
+                let made = keeper.fresh(now)?;
+                stored.push(made.clone());
+                made
+            }
+        };
         let published_for = now.seconds_since(promoted.created_at);
         if rotation == Rotation::Planned && published_for < PUBLISH_BEFORE_USE_SECONDS {
             return Err(RotateError::TooFresh { published_for });
         }
-        let kid = promoted.kid.clone();
+        let kid = promoted.kid;
         for key in &mut stored {
             if key.state == KeyState::Active {
                 key.retiring_at = Some(now);
                 key.state = KeyState::Retiring;
                 if rotation == Rotation::Emergency {
-                    key.retired_at = Some(now);
-                    key.state = KeyState::Retired;
+                    key.retire(now);
                 }
             } else if key.kid == kid {
                 key.activated_at = Some(now);
                 key.state = KeyState::Active;
+            } else if key.state == KeyState::Next && !keeper.makes_such(key) {
+                key.retire(now);
             }
         }
-        stored.push(fresh(random, master, now)?);
-        Ok((Self::load(master, &stored).map_err(RotateError::Keys)?, stored))
+        // A key that was stolen is retired even when the one after the next cannot be made yet.
+        publish_next(&mut stored, keeper, now).map(drop).or_else(|error| match rotation {
+            Rotation::Planned => Err(error),
+            Rotation::Emergency => Ok(()),
+        })?;
+        Ok((Self::load(keeper, &stored)?, stored))
     }
 
     /// Retire one key at once: what it signed verifies no more. The active key is replaced by the next one, published
@@ -248,25 +254,21 @@ impl KeyRing {
     pub fn retire(
         &self,
         kid: &str,
-        random: &dyn Random,
-        master: &MasterKey,
+        keeper: &KeyKeeper,
         now: Timestamp,
     ) -> Result<Option<(Self, Vec<WrappedKey>)>, RotateError> {
-        let found = self.keys.iter().find(|loaded| loaded.stored.kid.as_str() == kid);
-        let state = match found.map(|loaded| loaded.stored.state) {
+        match self.state(kid) {
             None | Some(KeyState::Retired) => return Ok(None),
-            Some(KeyState::Active) => return self.rotate(random, master, now, Rotation::Emergency).map(Some),
-            Some(state) => state,
-        };
+            Some(KeyState::Active) => return self.rotate(keeper, now, Rotation::Emergency).map(Some),
+            Some(KeyState::Next | KeyState::Retiring) => {}
+        }
         let mut stored = self.stored();
         for key in stored.iter_mut().filter(|key| key.kid.as_str() == kid) {
-            key.state = KeyState::Retired;
-            key.retired_at = Some(now);
+            key.retire(now);
         }
-        if state == KeyState::Next {
-            stored.push(fresh(random, master, now)?);
-        }
-        Ok(Some((Self::load(master, &stored).map_err(RotateError::Keys)?, stored)))
+        // As in an emergency: [`KeyRing::complete`] makes up for it.
+        let _ = publish_next(&mut stored, keeper, now);
+        Ok(Some((Self::load(keeper, &stored)?, stored)))
     }
 
     /// The state of a key.
@@ -281,8 +283,8 @@ impl KeyRing {
         for loaded in &mut next.keys {
             let due = |at: Timestamp| now >= at.plus_seconds(longest_token_seconds);
             if loaded.stored.state == KeyState::Retiring && loaded.stored.retiring_at.is_some_and(due) {
-                loaded.stored.state = KeyState::Retired;
-                loaded.stored.retired_at = Some(now);
+                loaded.stored.retire(now);
+                loaded.opened = None;
                 changed = true;
             }
         }
@@ -291,32 +293,24 @@ impl KeyRing {
     }
 }
 
+/// Add a next key such as the keeper makes, if there is none; gives whether one was added.
+fn publish_next(
+    stored: &mut Vec<WrappedKey>,
+    keeper: &KeyKeeper,
+    now: Timestamp,
+) -> Result<bool, KeyRingError> {
+    let follows = |key: &WrappedKey| key.state == KeyState::Next && keeper.makes_such(key);
+    let missing = !stored.iter().any(follows);
+    if missing {
+        stored.push(keeper.fresh(now)?);
+    }
+    Ok(missing)
+}
+
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
             .entries(self.keys.iter().map(|key| (key.stored.kid.as_str(), key.stored.state)))
             .finish()
     }
-}
-
-fn fresh(random: &dyn Random, master: &MasterKey, now: Timestamp) -> Result<WrappedKey, KeyRingError> {
-    let (key, pkcs8) = SigningKey::generate()?;
-    let kid = key.kid().clone();
-    let jwk = key.public().jwk(kid.as_str(), "sig");
-    Ok(WrappedKey {
-        wrapped: master.wrap(random, &context(&kid), &pkcs8)?,
-        algorithm: key.public().algorithm(),
-        state: KeyState::Next,
-        created_at: now,
-        activated_at: None,
-        retiring_at: None,
-        retired_at: None,
-        public_jwk: serde_json::json!(jwk).to_string(),
-        kid,
-    })
-}
-
-/// A wrapped key opens only as the key it is.
-fn context(kid: &KeyId) -> Vec<u8> {
-    format!("signing key {kid}").into_bytes()
 }

@@ -2,7 +2,7 @@
 
 use zeroid_identity_model::Timestamp;
 
-/// How long a copy is good, in seconds; keys are published this long before they sign.
+/// How long a copy is good, in seconds; keys are published longer than this before they sign.
 pub const KEY_SET_MAX_AGE_SECONDS: i64 = 300;
 
 /// How soon an unknown key id may cause another fetch, in seconds: a forged `kid` must not make a fetch each.

@@ -6,13 +6,17 @@
 mod random;
 mod secret;
 
+mod algorithm;
 mod jwk;
 mod master;
 mod public_key;
+mod signer;
 mod signing;
+mod spki;
 
 mod jws;
 
+mod kept_key;
 mod key_ring;
 mod key_set_age;
 
@@ -22,17 +26,17 @@ pub mod interop;
 #[cfg(feature = "dangerous-testing")]
 pub use random::DangerousSeededRandom;
 
+pub use algorithm::{SigningAlgorithm, UnknownAlgorithm};
 pub use jwk::{Jwk, Jwks};
 pub use jws::{Compact, Header, JwsError, MAX_COMPACT_BYTES, match_digest, parse, verify};
-pub use key_ring::{
-    KeyRing, KeyRingError, KeyState, PUBLISH_BEFORE_USE_SECONDS, RotateError, Rotation, UnknownKeyState,
-    WrappedKey,
-};
+pub use kept_key::{KeyKeeper, KeyPlace, KeyRingError, WrappedKey};
+pub use key_ring::{KeyRing, KeyState, PUBLISH_BEFORE_USE_SECONDS, RotateError, Rotation, UnknownKeyState};
 pub use key_set_age::{KEY_SET_MAX_AGE_SECONDS, KeySetAge, REFETCH_FLOOR_SECONDS};
 pub use master::{HashPurpose, KeyedHash, MasterKey, MasterKeyError, TokenDigest, WrapError};
-pub use public_key::{MAX_PEM_BYTES, PublicKey, PublicKeyError};
+pub use public_key::{MAX_PEM_BYTES, MAX_RSA_BITS, MIN_RSA_BITS, PublicKey, PublicKeyError};
 pub use random::{Random, RandomError, SystemRandom};
 pub use secret::{
     API_KEY_PREFIX, OPERATOR_KEY_PREFIX, Secret, display_prefix, generate_secret, uuid_v7_bytes,
 };
-pub use signing::{SignError, SigningAlgorithm, SigningKey, UnknownAlgorithm, content_mark};
+pub use signer::{HeldKey, Signer, SignerError};
+pub use signing::{SignError, SigningKey, content_mark};

@@ -1,96 +1,156 @@
-//! Our signing keys: ES256 by ring.
+//! Our signing keys: local ones by ring, and those that live elsewhere.
 
 use std::fmt;
-use std::str::FromStr;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+};
 use zeroid_token_core::KeyId;
 use zeroize::Zeroizing;
 
+use crate::algorithm::SigningAlgorithm;
 use crate::public_key::PublicKey;
-
-/// A signature algorithm (RFC 7518 §3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SigningAlgorithm {
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-}
-
-/// The text names no algorithm we sign with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown signature algorithm")]
-pub struct UnknownAlgorithm;
-
-impl SigningAlgorithm {
-    /// The value of `alg`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Es256 => "ES256",
-        }
-    }
-}
-
-impl FromStr for SigningAlgorithm {
-    type Err = UnknownAlgorithm;
-    fn from_str(text: &str) -> Result<Self, UnknownAlgorithm> {
-        if text == "ES256" { Ok(Self::Es256) } else { Err(UnknownAlgorithm) }
-    }
-}
+use crate::signer::{HeldKey, Signer, SignerError};
 
 /// A key did not sign or could not be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
     /// Key generation failed.
     #[error("a signing key could not be made")]
     Generate,
+    /// This build cannot make a key of this algorithm.
+    #[error("this build cannot make RSA keys: that needs the feature `josekit` of zeroid-jose")]
+    NoRsaGenerator,
     /// The private key does not load.
-    #[error("the private key is not a P-256 key in PKCS#8")]
-    Load,
+    #[error("the private key is no {0} key in PKCS#8 that can sign")]
+    Load(SigningAlgorithm),
     /// Signing failed.
     #[error("the signing key did not sign")]
     Sign,
+    /// The place where the key lives failed.
+    #[error("the key `{reference}` did not sign: {why}")]
+    Elsewhere {
+        /// What the key is asked for by.
+        reference: String,
+        /// Why it did not sign.
+        why: SignerError,
+    },
+    /// What the place where the key lives gave is no signature of the key.
+    #[error("what was given for the key `{reference}` is not its signature")]
+    NotItsSignature {
+        /// What the key is asked for by.
+        reference: String,
+    },
 }
 
-/// A P-256 key pair that signs.
+/// A key pair that signs.
 pub struct SigningKey {
-    pair: EcdsaKeyPair,
+    half: PrivateHalf,
     public: PublicKey,
     kid: KeyId,
-    random: SystemRandom,
     headers: Vec<(&'static str, String)>,
+}
+
+enum PrivateHalf {
+    P256 { pair: EcdsaKeyPair, random: SystemRandom },
+    Rsa(Box<RsaKeyPair>),
+    Ed25519(Ed25519KeyPair),
+    Elsewhere { signer: Arc<dyn Signer>, reference: String },
 }
 
 /// The kinds of token whose header is encoded once.
 const HOT_TYPES: [&str; 2] = ["at+jwt", "JWT"];
 
+/// Bits of the RSA keys we make (RFC 7518 §3.3): more make every signature several times dearer.
+#[cfg(feature = "josekit")]
+const RSA_BITS: u32 = 2048;
+
 impl SigningKey {
-    /// Make a key; gives its private half in PKCS#8 too, to be wrapped and stored.
+    /// Make an ES256 key; gives its private half in PKCS#8 too, to be wrapped and stored.
     ///
     /// # Errors
     /// [`SignError::Generate`].
     pub fn generate() -> Result<(Self, Zeroizing<Vec<u8>>), SignError> {
-        let random = SystemRandom::new();
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random);
-        let pkcs8 = pkcs8.map_err(|_| SignError::Generate)?;
-        let pkcs8 = Zeroizing::new(pkcs8.as_ref().to_vec());
-        Ok((Self::from_pkcs8(&pkcs8)?, pkcs8))
+        Self::generate_for(SigningAlgorithm::Es256)
     }
 
-    /// Load a private key.
+    /// Make a key of an algorithm; gives its private half in PKCS#8 too, to be wrapped and stored.
+    ///
+    /// An RSA key takes tens to hundreds of milliseconds, and the feature `josekit`.
+    ///
+    /// # Errors
+    /// [`SignError::Generate`], [`SignError::NoRsaGenerator`].
+    pub fn generate_for(algorithm: SigningAlgorithm) -> Result<(Self, Zeroizing<Vec<u8>>), SignError> {
+        let random = SystemRandom::new();
+        let made = match algorithm {
+            SigningAlgorithm::Es256 => {
+                EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
+            }
+            SigningAlgorithm::EdDsa => Ed25519KeyPair::generate_pkcs8(&random),
+            SigningAlgorithm::Rs256 => {
+                let pkcs8 = rsa_pkcs8()?;
+                return Ok((Self::load(algorithm, &pkcs8)?, pkcs8));
+            }
+        };
+        let pkcs8 = Zeroizing::new(made.map_err(|_| SignError::Generate)?.as_ref().to_vec());
+        Ok((Self::load(algorithm, &pkcs8)?, pkcs8))
+    }
+
+    /// Load an ES256 private key.
     ///
     /// # Errors
     /// [`SignError::Load`].
     pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, SignError> {
+        Self::load(SigningAlgorithm::Es256, pkcs8)
+    }
+
+    /// Load a private key of an algorithm.
+    ///
+    /// # Errors
+    /// [`SignError::Load`]: a key of another kind, too.
+    pub fn load(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Result<Self, SignError> {
+        let refused = || SignError::Load(algorithm);
         let random = SystemRandom::new();
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &random);
-        let pair = pair.map_err(|_| SignError::Load)?;
-        let public = PublicKey::from_point(pair.public_key().as_ref()).map_err(|_| SignError::Load)?;
-        let kid: KeyId = public.thumbprint().as_str().parse().map_err(|_| SignError::Load)?;
-        let headers = HOT_TYPES.map(|typ| (typ, header(&kid, typ))).to_vec();
-        Ok(Self { pair, public, kid, random, headers })
+        let (half, public) = match algorithm {
+            SigningAlgorithm::Es256 => {
+                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &random);
+                let pair = pair.map_err(|_| refused())?;
+                let public = PublicKey::from_point(pair.public_key().as_ref()).map_err(|_| refused())?;
+                (PrivateHalf::P256 { pair, random }, public)
+            }
+            SigningAlgorithm::Rs256 => {
+                let pair = RsaKeyPair::from_pkcs8(pkcs8).map_err(|_| refused())?;
+                let numbers = ring::rsa::PublicKeyComponents::<Vec<u8>>::from(pair.public_key());
+                let public = PublicKey::rsa(numbers.n, numbers.e).map_err(|_| refused())?;
+                (PrivateHalf::Rsa(Box::new(pair)), public)
+            }
+            SigningAlgorithm::EdDsa => {
+                let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|_| refused())?;
+                let public = PublicKey::ed25519(pair.public_key().as_ref()).map_err(|_| refused())?;
+                (PrivateHalf::Ed25519(pair), public)
+            }
+        };
+        Self::of(half, public).ok_or_else(refused)
+    }
+
+    /// A key that lives elsewhere, by its reference and its public half.
+    ///
+    /// # Errors
+    /// [`SignError::Load`].
+    pub fn elsewhere(signer: Arc<dyn Signer>, held: HeldKey) -> Result<Self, SignError> {
+        let HeldKey { reference, public } = held;
+        let algorithm = public.algorithm();
+        Self::of(PrivateHalf::Elsewhere { signer, reference }, public).ok_or(SignError::Load(algorithm))
+    }
+
+    fn of(half: PrivateHalf, public: PublicKey) -> Option<Self> {
+        let kid: KeyId = public.thumbprint().as_str().parse().ok()?;
+        let headers = HOT_TYPES.map(|typ| (typ, header(&public, &kid, typ))).to_vec();
+        Some(Self { half, public, kid, headers })
     }
 
     /// The public half.
@@ -103,23 +163,75 @@ impl SigningKey {
         &self.kid
     }
 
+    /// Whether signing takes so little that an async task may do it in passing: tens of microseconds, by a key in this
+    /// process. RSA takes more than half a millisecond, and a key elsewhere whatever it takes.
+    pub const fn signs_in_passing(&self) -> bool {
+        matches!(self.half, PrivateHalf::P256 { .. } | PrivateHalf::Ed25519(_))
+    }
+
     /// Sign claims as a compact JWS (RFC 7515 §7.1) with the header `{"alg","kid","typ"}`.
     ///
+    /// What a key elsewhere gives is checked before it leaves: a faulty module makes no token that nobody accepts.
+    ///
     /// # Errors
-    /// [`SignError::Sign`].
+    /// [`SignError::Sign`]; [`SignError::Elsewhere`] and [`SignError::NotItsSignature`] for a key elsewhere.
     pub fn sign(&self, typ: &str, claims: &[u8]) -> Result<String, SignError> {
-        let mut compact = String::with_capacity(160 + claims.len() * 4 / 3 + 90);
+        let mut compact = String::with_capacity(160 + claims.len() * 4 / 3 + self.signature_chars());
         match self.headers.iter().find(|(hot, _)| *hot == typ) {
             Some((_, encoded)) => compact.push_str(encoded),
-            None => compact.push_str(&header(&self.kid, typ)),
+            None => compact.push_str(&header(&self.public, &self.kid, typ)),
         }
         compact.push('.');
         URL_SAFE_NO_PAD.encode_string(claims, &mut compact);
-        let signature = self.pair.sign(&self.random, compact.as_bytes()).map_err(|_| SignError::Sign)?;
-        compact.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut compact);
-        Ok(compact)
+        let append = |mut compact: String, signature: &[u8]| {
+            compact.push('.');
+            URL_SAFE_NO_PAD.encode_string(signature, &mut compact);
+            compact
+        };
+        match &self.half {
+            PrivateHalf::P256 { pair, random } => {
+                let signature = pair.sign(random, compact.as_bytes()).map_err(|_| SignError::Sign)?;
+                Ok(append(compact, signature.as_ref()))
+            }
+            PrivateHalf::Ed25519(pair) => {
+                let signature = pair.sign(compact.as_bytes());
+                Ok(append(compact, signature.as_ref()))
+            }
+            PrivateHalf::Rsa(pair) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), compact.as_bytes(), &mut signature)
+                    .map_err(|_| SignError::Sign)?;
+                Ok(append(compact, &signature))
+            }
+            PrivateHalf::Elsewhere { signer, reference } => {
+                let signature = signer
+                    .sign(reference, self.public.algorithm(), compact.as_bytes())
+                    .map_err(|why| SignError::Elsewhere { reference: reference.clone(), why })?;
+                if !self.public.is_signature(compact.as_bytes(), &signature) {
+                    return Err(SignError::NotItsSignature { reference: reference.clone() });
+                }
+                Ok(append(compact, &signature))
+            }
+        }
     }
+
+    /// How many characters the signature and its dot take.
+    const fn signature_chars(&self) -> usize {
+        match self.public.algorithm() {
+            SigningAlgorithm::Es256 | SigningAlgorithm::EdDsa => 90,
+            SigningAlgorithm::Rs256 => 350,
+        }
+    }
+}
+
+#[cfg(feature = "josekit")]
+fn rsa_pkcs8() -> Result<Zeroizing<Vec<u8>>, SignError> {
+    crate::interop::generate_rsa_pkcs8(RSA_BITS).map_err(|_| SignError::Generate)
+}
+
+#[cfg(not(feature = "josekit"))]
+const fn rsa_pkcs8() -> Result<Zeroizing<Vec<u8>>, SignError> {
+    Err(SignError::NoRsaGenerator)
 }
 
 impl fmt::Debug for SigningKey {
@@ -128,8 +240,8 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-fn header(kid: &KeyId, typ: &str) -> String {
-    let json = serde_json::json!({"alg": SigningAlgorithm::Es256.as_str(), "kid": kid.as_str(), "typ": typ});
+fn header(public: &PublicKey, kid: &KeyId, typ: &str) -> String {
+    let json = serde_json::json!({"alg": public.algorithm().as_str(), "kid": kid.as_str(), "typ": typ});
     URL_SAFE_NO_PAD.encode(json.to_string())
 }
 

@@ -1,18 +1,31 @@
 //! What a hostile sender would try.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use zeroid_identity_model::Timestamp;
 use zeroid_jose::{
-    HashPurpose, JwsError, KeyRing, KeyRingError, KeyState, MasterKey, PublicKey, PublicKeyError,
-    RotateError, Rotation, SigningKey, SystemRandom, WrapError, generate_secret, match_digest, parse,
-    uuid_v7_bytes, verify,
+    HashPurpose, JwsError, KeyKeeper, KeyPlace, KeyRing, KeyRingError, KeyState, MasterKey, PublicKey,
+    PublicKeyError, RotateError, Rotation, SigningAlgorithm, SigningKey, SystemRandom, WrapError,
+    generate_secret, match_digest, parse, uuid_v7_bytes, verify,
 };
 
 fn key() -> SigningKey {
     SigningKey::generate().unwrap().0
+}
+
+/// What makes ES256 keys under a master key of these bytes.
+fn keeper(bytes: u8) -> KeyKeeper {
+    KeyKeeper {
+        master: Arc::new(MasterKey::from_bytes([bytes; 32]).unwrap()),
+        random: Arc::new(SystemRandom::new()),
+        algorithm: SigningAlgorithm::Es256,
+        place: KeyPlace::Here,
+        signer: None,
+    }
 }
 
 /// A token of ours under another header, with the signature it had.
@@ -172,28 +185,28 @@ fn uuid_v7_carries_its_millisecond() {
 
 #[test]
 fn keys_are_published_before_they_sign_and_verify_until_they_retire() {
-    let (random, master) = (SystemRandom::new(), MasterKey::from_bytes([1; 32]).unwrap());
+    let keeper = keeper(1);
     let at = |seconds: i64| Timestamp::from_unix_seconds(1_790_000_000 + seconds);
-    let (ring, _) = KeyRing::create(&random, &master, at(0)).unwrap();
+    let (ring, _) = KeyRing::create(&keeper, at(0)).unwrap();
     assert_eq!(ring.jwks().keys.len(), 2);
     let first = ring.signer().kid().clone();
-    let fresh = ring.rotate(&random, &master, at(299), Rotation::Planned).unwrap_err();
-    assert_eq!(fresh, RotateError::TooFresh { published_for: 299 });
-    let (second, stored) = ring.rotate(&random, &master, at(300), Rotation::Planned).unwrap();
+    let fresh = ring.rotate(&keeper, at(359), Rotation::Planned).unwrap_err();
+    assert_eq!(fresh, RotateError::TooFresh { published_for: 359 });
+    let (second, stored) = ring.rotate(&keeper, at(360), Rotation::Planned).unwrap();
     assert_ne!(second.signer().kid(), &first);
     assert!(ring.jwks().keys.iter().any(|key| key.kid.as_deref() == Some(second.signer().kid().as_str())));
     assert!(second.verifier(first.as_str()).is_some(), "what it signed is still good");
-    assert!(second.retire_due(at(300 + 3599), 3600).is_none());
-    let (later, _) = second.retire_due(at(300 + 3600), 3600).unwrap();
+    assert!(second.retire_due(at(360 + 3599), 3600).is_none());
+    let (later, _) = second.retire_due(at(360 + 3600), 3600).unwrap();
     assert!(later.verifier(first.as_str()).is_none());
     assert!(later.jwks().keys.iter().all(|key| key.kid.as_deref() != Some(first.as_str())));
-    let (emergency, _) = second.rotate(&random, &master, at(301), Rotation::Emergency).unwrap();
+    let (emergency, _) = second.rotate(&keeper, at(361), Rotation::Emergency).unwrap();
     assert!(emergency.verifier(second.signer().kid().as_str()).is_none(), "an emergency retires at once");
-    assert!(KeyRing::load(&MasterKey::from_bytes([2; 32]).unwrap(), &stored).is_err());
+    assert!(KeyRing::load(&self::keeper(2), &stored).is_err());
     let mut two = stored.clone();
     two.iter_mut().for_each(|key| key.state = KeyState::Active);
-    assert_eq!(KeyRing::load(&master, &two).unwrap_err(), KeyRingError::Active(3));
-    assert_eq!(KeyRing::load(&master, &[]).unwrap_err(), KeyRingError::Active(0));
+    assert_eq!(KeyRing::load(&keeper, &two).unwrap_err(), KeyRingError::Active(3));
+    assert_eq!(KeyRing::load(&keeper, &[]).unwrap_err(), KeyRingError::Active(0));
 }
 
 proptest! {

@@ -153,7 +153,7 @@ pub fn api_key(tenant: &Tenant, number: u64, identity: IdentityId) -> ApiKeyReco
     }
 }
 
-/// A signing key.
+/// A signing key; those of even numbers live elsewhere.
 pub fn signing_key(number: u64) -> SigningKeyRecord {
     SigningKeyRecord {
         kid: format!("kid-{number}").parse().unwrap(),
@@ -164,6 +164,7 @@ pub fn signing_key(number: u64) -> SigningKeyRecord {
         retiring_at: None,
         retired_at: None,
         public_jwk: "{}".to_owned(),
+        reference: number.is_multiple_of(2).then(|| format!("elsewhere:{number}")),
         wrapped: vec![0, 1, 255],
     }
 }

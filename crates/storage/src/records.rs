@@ -132,7 +132,7 @@ pub struct ApiKeyRecord {
     pub last_used_at: Option<Timestamp>,
 }
 
-/// One of our signing keys; the private half is wrapped under the master key.
+/// One of our signing keys; the private half is wrapped under the master key, or lives elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningKeyRecord {
     /// Its id.
@@ -151,7 +151,11 @@ pub struct SigningKeyRecord {
     pub retired_at: Option<Timestamp>,
     /// The public half, as a JWK.
     pub public_jwk: String,
-    /// The private half, wrapped.
+    /// What a key that lives elsewhere is asked for by; absent when its private half is here, as in every record written
+    /// before there was another place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Sealed under the master key: the private half, or the reference and the public half of a key elsewhere.
     pub wrapped: Vec<u8>,
 }
 
@@ -301,4 +305,18 @@ pub struct Swept {
     pub forgotten: u64,
     /// Credentials forgotten.
     pub forgotten_credentials: u64,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signing_key_stored_before_there_was_another_place_is_here() {
+        let old = r#"{"kid":"k","algorithm":"ES256","state":"active","created_at":"2026-11-24T00:00:00Z","activated_at":null,"retiring_at":null,"retired_at":null,"public_jwk":"{}","wrapped":[1]}"#;
+        let read: SigningKeyRecord = serde_json::from_str(old).unwrap();
+        assert_eq!(read.reference, None);
+        assert_eq!(serde_json::to_string(&read).unwrap(), old, "and is written as it was");
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use zeroid_core::{ApiKeyGrant, Engine, ExchangeGrant, Introspection, NewIdentity, Parts, Settings};
+use zeroid_core::{ApiKeyGrant, Engine, ExchangeGrant, Introspection, NewIdentity, Parts, Settings, Signing};
 use zeroid_identity_model::{Tenant, Timestamp};
 use zeroid_jose::{MasterKey, SystemRandom};
 use zeroid_storage_diesel::{SqliteOptions, SqliteStore};
@@ -18,6 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         master: MasterKey::generate(&random)?,
         random: Arc::new(random),
         clock: Arc::new(now),
+        signing: Signing::default(),
         settings: Settings::new("https://id.example", "id.example".parse()?),
     })
     .await?;

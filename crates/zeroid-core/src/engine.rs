@@ -4,15 +4,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use zeroid_identity_model::Timestamp;
 use zeroid_jose::{
-    HashPurpose, Jwks, KeyRing, KeyedHash, MasterKey, OPERATOR_KEY_PREFIX, Random, Secret, generate_secret,
-    uuid_v7_bytes,
+    HashPurpose, Jwks, KeyKeeper, KeyRing, KeyedHash, MasterKey, OPERATOR_KEY_PREFIX, Random, Secret,
+    generate_secret, uuid_v7_bytes,
 };
 use zeroid_storage::{Store, Swept};
 
 use crate::clock::{Clock, MAX_CLOCK_OFFSET_SECONDS, SharedClock};
 use crate::error::Fault;
 use crate::keys;
+use crate::offload::Offload;
 use crate::settings::Settings;
+use crate::signing::Signing;
 
 /// Everything an engine is made of; all of it is handed in.
 pub struct Parts {
@@ -24,6 +26,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// How tokens are signed.
+    pub signing: Signing,
     /// What the deployment settles.
     pub settings: Settings,
 }
@@ -44,9 +48,11 @@ pub enum OpenError {
 /// Cheap to share behind an [`Arc`]; every method takes `&self`.
 pub struct Engine {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) master: MasterKey,
+    pub(crate) master: Arc<MasterKey>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) settings: Settings,
+    pub(crate) keeper: KeyKeeper,
+    pub(crate) offload: Arc<dyn Offload>,
     clock: SharedClock,
     /// The signing keys, and when they were read.
     pub(crate) ring: RwLock<(Arc<KeyRing>, Timestamp)>,
@@ -64,12 +70,13 @@ const OPERATOR_KEY: &str = "operator_key";
 const SECONDS_PER_DAY: i64 = 86_400;
 
 impl Engine {
-    /// Start on a store: check the master key, make signing keys if there are none.
+    /// Start on a store: check the master key, make signing keys if there are none, and see that the active one signs.
     ///
     /// # Errors
     /// [`OpenError::WrongMasterKey`], or our fault.
     pub async fn open(parts: Parts) -> Result<Self, OpenError> {
-        let Parts { store, master, random, clock, settings } = parts;
+        let Parts { store, master, random, clock, signing, settings } = parts;
+        let master = Arc::new(master);
         let clock = SharedClock::new(clock);
         clock.measure(&*store).await?;
         let check = master.check_value();
@@ -78,7 +85,10 @@ impl Engine {
             return Err(OpenError::WrongMasterKey);
         }
         let now = clock.now();
-        let ring = keys::load_or_create(&*store, &master, &*random, now).await?;
+        let Signing { algorithm, place, signer, offload } = signing;
+        let keeper =
+            KeyKeeper { master: Arc::clone(&master), random: Arc::clone(&random), algorithm, place, signer };
+        let ring = keys::load_or_create(&*store, &keeper, &*offload, now).await?;
         let operator = store.fact(OPERATOR_KEY).await.map_err(Fault::from)?;
         let operator_keys =
             OperatorKeys { stored: operator.and_then(|bytes| hash_of(&bytes)), accepted: None };
@@ -87,6 +97,8 @@ impl Engine {
             master,
             random,
             settings,
+            keeper,
+            offload,
             clock,
             ring: RwLock::new((Arc::new(ring), now)),
             operator_keys: RwLock::new(operator_keys),

@@ -19,6 +19,9 @@ pub enum Fault {
     /// Claims or an answer could not be written as JSON.
     #[error("not written as JSON: {0}")]
     Json(String),
+    /// What signs did not sign in time: a key that lives elsewhere failed, or too many signatures are waited for.
+    #[error("signing: {0}")]
+    Signing(String),
     /// This machine's clock is too far off the store's, by so many seconds.
     #[error("this machine's clock is {0} s off the database's")]
     Clock(i64),
@@ -32,7 +35,10 @@ impl Fault {
     pub const fn is_passing(&self) -> bool {
         matches!(
             self,
-            Self::Contended | Self::Clock(_) | Self::Store(StoreError::Busy | StoreError::Unavailable(_))
+            Self::Contended
+                | Self::Clock(_)
+                | Self::Signing(_)
+                | Self::Store(StoreError::Busy | StoreError::Unavailable(_))
         )
     }
 }

@@ -198,7 +198,7 @@ impl Engine {
         typ: Option<TokenTyp>,
     ) -> Result<Option<Issued>, TokenError> {
         let typ = typ.unwrap_or(self.settings.token_typ);
-        let (access_token, digest) = self.sign(draft.signer, &draft.plan, typ)?;
+        let (access_token, digest) = self.sign(draft.signer, &draft.plan, typ).await?;
         let Plan { record, claims } = draft.plan;
         let record = Arc::new(record);
         let issuance = Issuance {
@@ -245,7 +245,7 @@ struct Draft<'a> {
     actor: &'a ActorFacts,
     epoch: Epoch,
     spends: Vec<Spend>,
-    signer: &'a SigningKey,
+    signer: &'a Arc<SigningKey>,
     now: Timestamp,
 }
 

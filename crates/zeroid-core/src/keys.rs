@@ -4,13 +4,15 @@ use std::sync::{Arc, PoisonError};
 
 use zeroid_identity_model::Timestamp;
 use zeroid_jose::{
-    KeyRing, KeyState, MasterKey, Random, RotateError, Rotation, SigningAlgorithm, WrappedKey,
+    KeyKeeper, KeyRing, KeyRingError, KeyState, RotateError, Rotation, SigningAlgorithm, WrappedKey,
 };
 use zeroid_storage::{SigningKeyRecord, Store, StoreError};
 use zeroid_token_core::{CutOff, CutOffKey, Dead, KeyId, Reason};
 
 use crate::engine::Engine;
 use crate::error::{Fault, KeysError};
+use crate::offload::{Offload, offload};
+use crate::signing::CHANGE_WITHIN;
 
 /// How often a change of keys is tried again when another replica changed them meanwhile.
 const ATTEMPTS: usize = 8;
@@ -39,7 +41,12 @@ pub struct KeyInfo {
     pub retiring_at: Option<Timestamp>,
     /// When it stopped to verify.
     pub retired_at: Option<Timestamp>,
+    /// Where it lives, if not in the store under the master key: what it is asked for by.
+    pub reference: Option<String>,
 }
+
+/// What a change makes of a ring; absent when there is nothing to change.
+type Changed = Result<Option<(KeyRing, Vec<WrappedKey>)>, RotateError>;
 
 impl Engine {
     /// Every signing key, oldest first.
@@ -55,8 +62,13 @@ impl Engine {
     /// # Errors
     /// [`KeysError::Rotate`] when the next key is too fresh for clients to know it, or our fault.
     pub async fn rotate_keys(&self, rotation: Rotation, reason: &str) -> Result<Vec<KeyInfo>, KeysError> {
-        self.change_keys(reason, |ring, now| {
-            ring.rotate(&*self.random, &self.master, now, rotation).map(Some)
+        self.change_keys(reason, move |ring, keeper, now| {
+            let (next, stored) = ring.rotate(keeper, now, rotation)?;
+            if rotation == Rotation::Planned {
+                // A key that cannot sign must not be promoted while the old one can.
+                check(&next)?;
+            }
+            Ok(Some((next, stored)))
         })
         .await
     }
@@ -66,7 +78,22 @@ impl Engine {
     /// # Errors
     /// [`KeysError::Unknown`] when no key of this id is in use, or our fault.
     pub async fn retire_key(&self, kid: &str, reason: &str) -> Result<Vec<KeyInfo>, KeysError> {
-        self.change_keys(reason, |ring, now| ring.retire(kid, &*self.random, &self.master, now)).await
+        let kid = kid.to_owned();
+        self.change_keys(reason, move |ring, keeper, now| ring.retire(&kid, keeper, now)).await
+    }
+
+    /// Publish a next key such as the settings ask for, if there is none: after they changed, the next rotation takes
+    /// it. The caller decides when; every few seconds is no burden.
+    ///
+    /// # Errors
+    /// Our fault; the keys known so far go on being used.
+    pub async fn publish_next_key(&self) -> Result<(), Fault> {
+        let follows = |key: &WrappedKey| key.state == KeyState::Next && self.keeper.makes_such(key);
+        if self.ring().stored().iter().any(follows) {
+            return Ok(());
+        }
+        let complete = |ring: &KeyRing, keeper: &KeyKeeper, now| Ok(ring.complete(keeper, now)?);
+        only_faults(self.change_keys("", complete).await)
     }
 
     /// See what others did to the keys, and retire those whose last token has ended. The caller decides how often: a
@@ -77,12 +104,11 @@ impl Engine {
     pub async fn keep_keys(&self) -> Result<(), Fault> {
         self.read_keys().await?;
         let longest = i64::from(self.settings.rules.max_ttl_seconds) + RETIRE_MARGIN_SECONDS;
-        let due = |ring: &KeyRing, now| Ok(ring.retire_due(now, longest));
-        match self.change_keys("", due).await {
-            Ok(_) | Err(KeysError::Unknown) => Ok(()),
-            Err(KeysError::Fault(fault)) => Err(fault),
-            Err(KeysError::Rotate(error)) => Err(unusable(error)),
+        if self.ring().retire_due(self.now(), longest).is_none() {
+            return Ok(());
         }
+        let due = move |ring: &KeyRing, _: &KeyKeeper, now| Ok(ring.retire_due(now, longest));
+        only_faults(self.change_keys("", due).await)
     }
 
     /// Whether what a key signed may be good. Another replica may have begun to sign with a key that this one has not
@@ -112,21 +138,36 @@ impl Engine {
 
     async fn read_keys(&self) -> Result<(), Fault> {
         let now = self.now();
-        let stored = self.store.signing_keys().await?;
-        self.take_keys(load(&self.master, stored)?, now);
+        let stored = from_records(self.store.signing_keys().await?)?;
+        let known = self.ring();
+        if known.is_of(&stored) {
+            self.take_keys(known, now);
+            return Ok(());
+        }
+        let ring = load(&self.keeper, &*self.offload, stored).await?;
+        self.take_keys(Arc::new(ring), now);
         Ok(())
     }
 
     async fn change_keys(
         &self,
         reason: &str,
-        change: impl Fn(&KeyRing, Timestamp) -> Result<Option<(KeyRing, Vec<WrappedKey>)>, RotateError>,
+        change: impl Fn(&KeyRing, &KeyKeeper, Timestamp) -> Changed + Send + Sync + 'static,
     ) -> Result<Vec<KeyInfo>, KeysError> {
+        let change = Arc::new(change);
         for _ in 0..ATTEMPTS {
             let now = self.now();
             let seen = self.store.signing_keys().await.map_err(Fault::from)?;
-            let ring = load(&self.master, seen.clone())?;
-            let (next, stored) = change(&ring, now)?.ok_or(KeysError::Unknown)?;
+            let before = from_records(seen.clone())?;
+            let (change, keeper) = (Arc::clone(&change), self.keeper.clone());
+            let work = move || {
+                let ring = KeyRing::load(&keeper, &before)?;
+                let changed = change(&ring, &keeper, now)?;
+                Ok((ring, changed))
+            };
+            let done: Result<_, RotateError> = offload(&*self.offload, CHANGE_WITHIN, work).await?;
+            let (ring, changed) = done.map_err(KeysError::from)?;
+            let (next, stored) = changed.ok_or(KeysError::Unknown)?;
             // What is retired before its last token has ended takes its tokens with it.
             let cut: Vec<_> = stored
                 .iter()
@@ -137,45 +178,83 @@ impl Engine {
             let records = stored.iter().map(to_record).collect();
             match self.store.change_signing_keys(&seen, records, &cut, now).await {
                 Ok(()) => {
-                    self.take_keys(next, now);
+                    self.take_keys(Arc::new(next), now);
                     return Ok(self.keys());
                 }
-                Err(StoreError::Stale) => {}
+                Err(StoreError::Stale) => self.discard(stored, &ring).await,
+                // It may have been stored all the same: then its keys are needed.
                 Err(error) => return Err(Fault::from(error).into()),
             }
         }
         Err(Fault::Contended.into())
     }
 
-    fn take_keys(&self, ring: KeyRing, read_at: Timestamp) {
-        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = (Arc::new(ring), read_at);
+    /// Destroy what was made elsewhere for a change that was not stored. It is tried once: what stays harms nobody.
+    async fn discard(&self, mut made: Vec<WrappedKey>, before: &KeyRing) {
+        made.retain(|key| key.reference.is_some() && before.state(key.kid.as_str()).is_none());
+        if !made.is_empty() {
+            let keeper = self.keeper.clone();
+            let _ = offload(&*self.offload, CHANGE_WITHIN, move || keeper.discard(&made)).await;
+        }
+    }
+
+    fn take_keys(&self, ring: Arc<KeyRing>, read_at: Timestamp) {
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = (ring, read_at);
     }
 }
 
-/// The ring of the stored keys, or of fresh ones that are stored first.
+/// The ring of the stored keys, or of fresh ones that are stored first; its active key signs.
 pub(crate) async fn load_or_create(
     store: &dyn Store,
-    master: &MasterKey,
-    random: &dyn Random,
+    keeper: &KeyKeeper,
+    aside: &dyn Offload,
     now: Timestamp,
 ) -> Result<KeyRing, Fault> {
-    let mut stored = store.signing_keys().await?;
+    let mut stored = from_records(store.signing_keys().await?)?;
     if stored.is_empty() {
-        let (_, fresh) = KeyRing::create(random, master, now).map_err(unusable)?;
-        stored = store.first_signing_keys(fresh.iter().map(to_record).collect()).await?;
+        let maker = keeper.clone();
+        let made = offload(aside, CHANGE_WITHIN, move || KeyRing::create(&maker, now)).await?;
+        let (_, fresh) = made?;
+        stored = from_records(store.first_signing_keys(fresh.iter().map(to_record).collect()).await?)?;
+        let lost: Vec<_> = fresh.into_iter().filter(|key| !stored.contains(key)).collect();
+        let maker = keeper.clone();
+        if !lost.is_empty() {
+            let _ = offload(aside, CHANGE_WITHIN, move || maker.discard(&lost)).await;
+        }
     }
-    load(master, stored)
+    let ring = load(keeper, aside, stored).await?;
+    let checked = ring.clone();
+    offload(aside, CHANGE_WITHIN, move || check(&checked)).await??;
+    Ok(ring)
 }
 
-fn load(master: &MasterKey, stored: Vec<SigningKeyRecord>) -> Result<KeyRing, Fault> {
-    let wrapped: Result<Vec<_>, Fault> = stored.into_iter().map(from_record).collect();
-    KeyRing::load(master, &wrapped?).map_err(unusable)
+async fn load(keeper: &KeyKeeper, aside: &dyn Offload, stored: Vec<WrappedKey>) -> Result<KeyRing, Fault> {
+    if stored.iter().all(|key| key.algorithm == SigningAlgorithm::Es256) {
+        return Ok(KeyRing::load(keeper, &stored)?);
+    }
+    let keeper = keeper.clone();
+    Ok(offload(aside, CHANGE_WITHIN, move || KeyRing::load(&keeper, &stored)).await??)
+}
+
+/// Whether the active key signs: one elsewhere may be gone, or out of order. What is signed is no token.
+fn check(ring: &KeyRing) -> Result<(), KeyRingError> {
+    ring.signer().sign("zeroid-check", b"{}").map(drop).map_err(KeyRingError::Sign)
+}
+
+fn only_faults(changed: Result<Vec<KeyInfo>, KeysError>) -> Result<(), Fault> {
+    match changed {
+        // Another replica did it meanwhile.
+        Ok(_) | Err(KeysError::Unknown) => Ok(()),
+        Err(KeysError::Fault(fault)) => Err(fault),
+        Err(KeysError::Rotate(error)) => Err(error.into()),
+    }
 }
 
 impl From<WrappedKey> for KeyInfo {
     fn from(key: WrappedKey) -> Self {
         let WrappedKey { kid, algorithm, state, created_at, activated_at, retiring_at, retired_at, .. } = key;
-        Self { kid, algorithm, state, created_at, activated_at, retiring_at, retired_at }
+        let reference = key.reference;
+        Self { kid, algorithm, state, created_at, activated_at, retiring_at, retired_at, reference }
     }
 }
 
@@ -189,8 +268,13 @@ fn to_record(key: &WrappedKey) -> SigningKeyRecord {
         retiring_at: key.retiring_at,
         retired_at: key.retired_at,
         public_jwk: key.public_jwk.clone(),
+        reference: key.reference.clone(),
         wrapped: key.wrapped.clone(),
     }
+}
+
+fn from_records(records: Vec<SigningKeyRecord>) -> Result<Vec<WrappedKey>, Fault> {
+    records.into_iter().map(from_record).collect()
 }
 
 fn from_record(record: SigningKeyRecord) -> Result<WrappedKey, Fault> {
@@ -205,6 +289,7 @@ fn from_record(record: SigningKeyRecord) -> Result<WrappedKey, Fault> {
         retiring_at: record.retiring_at,
         retired_at: record.retired_at,
         public_jwk: record.public_jwk,
+        reference: record.reference,
         wrapped: record.wrapped,
     })
 }

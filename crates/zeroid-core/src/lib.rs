@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use zeroid_core::{ApiKeyGrant, Engine, ExchangeGrant, Introspection, NewIdentity, Parts, Settings};
+//! use zeroid_core::{ApiKeyGrant, Engine, ExchangeGrant, Introspection, NewIdentity, Parts, Settings, Signing};
 //! use zeroid_identity_model::{Tenant, Timestamp};
 //! use zeroid_jose::{MasterKey, SystemRandom};
 //! use zeroid_storage::MemoryStore;
@@ -20,6 +20,7 @@
 //!     master: MasterKey::generate(&random)?,
 //!     random: Arc::new(random),
 //!     clock: Arc::new(|| Timestamp::from_unix_seconds(1_790_000_000)),
+//!     signing: Signing::default(),
 //!     settings: Settings::new("https://id.example", "id.example".parse()?),
 //! })
 //! .await?;
@@ -53,11 +54,13 @@
 
 mod clock;
 mod error;
+mod offload;
 mod requests;
 mod settings;
 
 mod engine;
 mod keys;
+mod signing;
 mod token;
 
 mod api_keys;
@@ -75,8 +78,10 @@ pub use clock::{Clock, MAX_CLOCK_OFFSET_SECONDS};
 pub use engine::{Engine, OpenError, Parts};
 pub use error::{AdminError, Fault, KeysError, TokenError};
 pub use keys::KeyInfo;
+pub use offload::{Inline, NotDone, Offload, Offloaded, Work};
 pub use requests::{
     ActiveToken, ApiKeyGrant, BearerRefused, Caller, ExchangeGrant, IdentityPatch, Introspection, Issued,
     NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Registered,
 };
 pub use settings::{CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS, Settings};
+pub use signing::Signing;

@@ -80,15 +80,18 @@ impl Engine {
     }
 
     /// Sign what was decided, by the key the record names.
-    pub(crate) fn sign(
+    pub(crate) async fn sign(
         &self,
-        signer: &SigningKey,
+        signer: &Arc<SigningKey>,
         plan: &Plan,
         typ: TokenTyp,
     ) -> Result<(Secret, CredentialDigest), TokenError> {
         let claims = serde_json::to_vec(&plan.claims).map_err(|error| Fault::Json(error.to_string()))?;
-        let signed = signer.sign(typ.as_str(), &claims);
-        let compact = signed.map_err(|error| Fault::Keys(error.to_string()))?;
+        let compact = if signer.signs_in_passing() {
+            signer.sign(typ.as_str(), &claims).map_err(Fault::from)?
+        } else {
+            Box::pin(self.sign_aside(signer, typ.as_str(), claims)).await?
+        };
         if compact.len() > MAX_COMPACT_BYTES {
             return Err(Refusal::TokenTooLarge { bytes: compact.len(), max: MAX_COMPACT_BYTES }.into());
         }

@@ -1,75 +1,21 @@
-//! Signing keys change while replicas issue and clients verify.
+//! Signing keys are rotated and retired, and replicas follow.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod support;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use support::World;
-use zeroid_core::{Issued, KeysError};
-use zeroid_jose::{Jwks, KeyState, PublicKey, RotateError, Rotation, parse, verify};
+use zeroid_core::KeysError;
+use zeroid_jose::{KeyState, RotateError, Rotation};
 use zeroid_storage::MemoryStore;
-
-/// How long clients cache the key set, in seconds.
-const CACHED: i64 = 300;
-
-/// Whether a client that has this key set accepts the token.
-fn verifies(keys: &Jwks, token: &Issued) -> bool {
-    let jws = parse(token.access_token.expose()).unwrap();
-    let kid = jws.peek().header.kid.clone().unwrap();
-    let jwk = keys.keys.iter().find(|jwk| jwk.kid.as_deref() == Some(&kid));
-    jwk.is_some_and(|jwk| verify(jws, &PublicKey::from_jwk(jwk).unwrap()).is_ok())
-}
-
-#[tokio::test]
-async fn rotation_fails_no_client_that_caches_the_key_set() {
-    let store = Arc::new(MemoryStore::new());
-    let first = World::on(Arc::<MemoryStore>::clone(&store), |_| {}).await;
-    let second = first.replica(store).await;
-    let boss = first.agent("boss").await;
-    let mut cached: VecDeque<(i64, Jwks)> = VecDeque::new();
-    let mut kids = std::collections::HashSet::new();
-    let (mut rotations, mut live) = (0, Vec::new());
-    for step in 0..400_i64 {
-        let now = step * 20;
-        first.pass(20);
-        cached.push_back((now, second.engine.jwks()));
-        while cached.front().is_some_and(|(at, _)| now - at > CACHED) {
-            cached.pop_front();
-        }
-        if step % 19 == 7 && first.engine.rotate_keys(Rotation::Planned, "rotation").await.is_ok() {
-            rotations += 1;
-        }
-        // The second follows at its own pace, and still knows every token of the first at once.
-        if step % 3 == 0 {
-            second.engine.keep_keys().await.unwrap();
-        }
-        for world in [&first, &second] {
-            let token = world.root(&boss, "x").await.unwrap();
-            kids.insert(parse(token.access_token.expose()).unwrap().peek().header.kid.clone());
-            for (at, keys) in &cached {
-                assert!(verifies(keys, &token), "step {step}: a key set of {} s ago fails", now - at);
-            }
-            assert!(first.is_active(&token).await && second.is_active(&token).await, "step {step}");
-            live.push((now, token));
-        }
-        live.retain(|(issued, _)| now - issued < 3500);
-        if step % 40 == 0 {
-            for (_, token) in &live {
-                assert!(second.is_active(token).await, "an old key verifies until its last token has ended");
-            }
-        }
-    }
-    assert!(rotations > 10 && kids.len() > 10, "{rotations} rotations, {} keys", kids.len());
-}
 
 #[tokio::test]
 async fn a_fresh_key_waits_until_clients_know_it() {
     let world = World::new().await;
     let refused = world.engine.rotate_keys(Rotation::Planned, "rotation").await.unwrap_err();
     assert!(matches!(refused, KeysError::Rotate(RotateError::TooFresh { .. })), "{refused}");
-    world.pass(301);
+    world.pass(360);
     world.engine.rotate_keys(Rotation::Planned, "rotation").await.unwrap();
 }
 

@@ -117,6 +117,7 @@ async fn a_key_cut_for_ever_signs_nothing_more() {
         retiring_at: None,
         retired_at: None,
         public_jwk: "{}".to_owned(),
+        reference: None,
         wrapped: vec![1, 2, 3],
     };
     let keys = store.first_signing_keys(vec![key]).await.unwrap();

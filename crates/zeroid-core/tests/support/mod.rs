@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde_json::json;
 use zeroid_core::{
-    ApiKeyGrant, Engine, ExchangeGrant, Introspection, Issued, NewIdentity, Parts, Registered, Settings,
-    TokenError,
+    ApiKeyGrant, Engine, ExchangeGrant, Introspection, Issued, NewIdentity, OpenError, Parts, Registered,
+    Settings, Signing, TokenError,
 };
 use zeroid_identity_model::{Tenant, Timestamp};
 use zeroid_jose::{DangerousSeededRandom, MasterKey, Secret, SigningKey};
@@ -29,19 +29,39 @@ impl World {
     }
 
     pub async fn on(store: Arc<dyn Store>, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::with_clock(store, Arc::new(AtomicI64::new(START * 1_000_000)), change).await
+        Self::with_signing(store, Signing::default(), change).await
+    }
+
+    pub async fn with_signing(
+        store: Arc<dyn Store>,
+        signing: Signing,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let clock = Arc::new(AtomicI64::new(START * 1_000_000));
+        Self::with_clock(store, clock, signing, change).await.unwrap()
     }
 
     /// One more engine on the same store, by the same clock.
     pub async fn replica(&self, store: Arc<dyn Store>) -> Self {
-        Self::with_clock(store, Arc::clone(&self.clock), |_| {}).await
+        self.replica_with(store, Signing::default(), |_| {}).await.unwrap()
+    }
+
+    /// One more engine on the same store, by the same clock, that signs in its own way; it may not start.
+    pub async fn replica_with(
+        &self,
+        store: Arc<dyn Store>,
+        signing: Signing,
+        change: impl FnOnce(&mut Settings),
+    ) -> Result<Self, OpenError> {
+        Self::with_clock(store, Arc::clone(&self.clock), signing, change).await
     }
 
     async fn with_clock(
         store: Arc<dyn Store>,
         clock: Arc<AtomicI64>,
+        signing: Signing,
         change: impl FnOnce(&mut Settings),
-    ) -> Self {
+    ) -> Result<Self, OpenError> {
         let reading = Arc::clone(&clock);
         let mut settings = Settings::new(ISSUER, "id.example".parse().unwrap());
         change(&mut settings);
@@ -51,11 +71,11 @@ impl World {
             master: MasterKey::from_bytes([7; 32]).unwrap(),
             random: Arc::new(random),
             clock: Arc::new(move || Timestamp::from_micros(reading.fetch_add(1, Ordering::SeqCst))),
+            signing,
             settings,
         })
-        .await
-        .unwrap();
-        Self { engine, tenant: Tenant::new("acme", "prod").unwrap(), clock }
+        .await?;
+        Ok(Self { engine, tenant: Tenant::new("acme", "prod").unwrap(), clock })
     }
 
     pub fn pass(&self, seconds: i64) {
