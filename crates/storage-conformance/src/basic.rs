@@ -196,7 +196,7 @@ pub async fn what_ended_long_ago_is_forgotten_and_what_lives_is_whole(store: Sha
         let store = &store;
         async move {
             let mut issuance = judged_child(store, &parent, number, 2).await.unwrap();
-            issuance.record.expires_at = expires_at;
+            std::sync::Arc::make_mut(&mut issuance.record).expires_at = expires_at;
             store.issue(issuance).await.unwrap();
         }
     };

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use async_trait::async_trait;
 use zeroid_identity_model::{ApiKeyId, PolicyId, Status, Tenant, Timestamp};
-use zeroid_token_core::{CredentialRecord, CutOff, CutOffKey, KeyId, Reason};
+use zeroid_token_core::{CutOff, CutOffKey, KeyId, Reason};
 
 use super::MemoryStore;
 use super::state::window;
@@ -218,7 +218,7 @@ impl ServerStore for MemoryStore {
         let ended = state.credentials.values().map(|(record, _)| record);
         let ended: Vec<_> = ended
             .filter(|record| record.expires_at < forget_before)
-            .map(CredentialRecord::jti)
+            .map(|record| record.jti())
             .take(SWEEP.1)
             .collect();
         for jti in ended {

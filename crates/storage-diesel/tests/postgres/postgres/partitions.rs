@@ -224,7 +224,7 @@ async fn what_the_first_version_stored_is_kept_and_partitions_follow_it() {
     let store = open(&url);
     for record in [&recent, &odd] {
         let facts = store.credential_facts(record.jti()).await.unwrap().unwrap();
-        assert_eq!(facts.record, *record);
+        assert_eq!(*facts.record, *record);
     }
     assert_eq!(partition_of(&url, recent.jti()), "credentials_before");
     assert_eq!(partition_of(&url, odd.jti()), "credentials_default");
