@@ -6,6 +6,7 @@
 mod ids;
 mod segment;
 mod spiffe;
+mod text;
 mod timestamp;
 
 mod identity;
@@ -24,6 +25,7 @@ pub use owner::{Owner, OwnerError};
 pub use segment::{AccountId, ExternalId, ProjectId, SegmentError, Tenant};
 pub use spiffe::{SpiffeId, SpiffeIdError, TrustDomain, TrustDomainError, WorkloadPath};
 pub use status::{Status, TransitionRefused};
+pub use text::deserialize_text;
 pub use timestamp::{Timestamp, TimestampError};
 pub use trust::TrustLevel;
 
@@ -49,8 +51,7 @@ pub struct UnknownWord {
 macro_rules! vocabulary {
     ($(#[$doc:meta])* $name:ident, $what:literal, { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum $name { $($(#[$vdoc])* $variant),+ }
 
         impl $name {
@@ -85,6 +86,8 @@ macro_rules! vocabulary {
         impl From<$name> for String {
             fn from(value: $name) -> Self { value.as_str().to_owned() }
         }
+
+        $crate::serde_as_text!($name);
     };
 }
 pub(crate) use vocabulary;

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 /// Longest owner, in bytes.
 pub const MAX_OWNER_BYTES: usize = 255;
 
@@ -12,9 +10,10 @@ pub const MAX_OWNER_BYTES: usize = 255;
 ///
 /// 1 to 255 bytes without blanks at either end and without control characters; the prefix `system:` is kept
 /// for the server's own acts.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Owner(String);
+
+crate::serde_as_text!(Owner);
 
 /// Why a text is no owner.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

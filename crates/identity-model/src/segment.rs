@@ -49,8 +49,7 @@ macro_rules! segment {
         $(#[$doc])*
         ///
         /// 1 to 255 bytes of `[A-Za-z0-9._-]`, not `.` or `..`: it becomes a segment of the SPIFFE ID.
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(String);
 
         impl $name {
@@ -89,6 +88,8 @@ macro_rules! segment {
                 value.0
             }
         }
+
+        $crate::serde_as_text!($name);
     };
 }
 

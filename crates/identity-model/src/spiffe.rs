@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::kind::IdentityType;
 use crate::segment::{self, AccountId, ExternalId, ProjectId, SegmentError, Tenant};
 
@@ -61,9 +59,10 @@ pub enum SpiffeIdError {
 /// A trust domain such as `acme.example`: the host part of a SPIFFE ID.
 ///
 /// 1 to 253 bytes of `[a-z0-9._-]`. Source: SPIFFE-ID §2.1.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TrustDomain(String);
+
+crate::serde_as_text!(TrustDomain);
 
 impl TrustDomain {
     /// The text.
@@ -104,12 +103,13 @@ impl From<TrustDomain> for String {
 ///
 /// At most 2048 bytes; the trust domain is lower case, path segments are `[A-Za-z0-9._-]` without dot
 /// segments. Source: SPIFFE-ID §2.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SpiffeId {
     text: String,
     path_at: usize, // INVARIANT: `text[..path_at]` is the scheme and a valid trust domain.
 }
+
+crate::serde_as_text!(SpiffeId);
 
 impl SpiffeId {
     /// The URI of a registered workload: `spiffe://{domain}/{account}/{project}/{type}/{external id}`.

@@ -3,16 +3,20 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::text::deserialize_text;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
+/// Bytes of a moment as text.
+const TEXT_BYTES: usize = 27;
+
 /// A moment in UTC with microseconds, written as RFC 3339 with six digits and `Z`.
 ///
 /// From year 1 to year 9999.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64); // INVARIANT: MIN.0 <= self.0 <= MAX.0
 
 /// The text is no RFC 3339 moment between the years 1 and 9999.
@@ -68,6 +72,34 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0).div_euclid(MICROS_PER_SECOND)
     }
 
+    /// Its text, written into a buffer: two are in every stored credential.
+    fn written(self, buffer: &mut [u8; TEXT_BYTES]) -> &str {
+        let seconds = self.unix_seconds();
+        let micros = self.0.rem_euclid(MICROS_PER_SECOND);
+        let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_PER_DAY));
+        let clock = seconds.rem_euclid(SECONDS_PER_DAY);
+        let fields = [
+            (year, 1_000, b'-'),
+            (month, 10, b'-'),
+            (day, 10, b'T'),
+            (clock / 3600, 10, b':'),
+            (clock / 60 % 60, 10, b':'),
+            (clock % 60, 10, b'.'),
+            (micros, 100_000, b'Z'),
+        ];
+        let mut places = buffer.iter_mut();
+        for (value, mut unit, mark) in fields {
+            while let Some(place) = places.next() {
+                *place = if unit == 0 { mark } else { digit(value / unit % 10) };
+                if unit == 0 {
+                    break;
+                }
+                unit /= 10;
+            }
+        }
+        std::str::from_utf8(buffer).unwrap_or_default()
+    }
+
     /// This moment without its fraction of a second.
     #[must_use]
     pub const fn floor_to_second(self) -> Self {
@@ -75,14 +107,21 @@ impl Timestamp {
     }
 }
 
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.written(&mut [0; TEXT_BYTES]))
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_text(deserializer)
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.unix_seconds();
-        let micros = self.0.rem_euclid(MICROS_PER_SECOND);
-        let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_PER_DAY));
-        let clock = seconds.rem_euclid(SECONDS_PER_DAY);
-        let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+        f.write_str(self.written(&mut [0; TEXT_BYTES]))
     }
 }
 
@@ -105,6 +144,10 @@ impl From<Timestamp> for String {
     fn from(moment: Timestamp) -> Self {
         moment.to_string()
     }
+}
+
+fn digit(value: i64) -> u8 {
+    b'0' + u8::try_from(value).unwrap_or(0)
 }
 
 /// RFC 3339 §5.6; digits after the sixth are cut off, a leap second counts as the second before it.

@@ -160,6 +160,12 @@ pub async fn credentials_are_listed_by_identity_and_by_mission(store: Shared) {
         list(CredentialFilter::Mission(jti(1)), Page { limit: 1, offset: 1 }).await,
         (vec![jti(3)], 3)
     );
+    assert_eq!(
+        list(CredentialFilter::Mission(jti(1)), Page { limit: 2, offset: 0 }).await,
+        (vec![jti(1), jti(3)], 3)
+    );
+    assert_eq!(list(CredentialFilter::Mission(jti(1)), Page { limit: 5, offset: 3 }).await, (vec![], 3));
+    assert_eq!(list(CredentialFilter::Mission(jti(3)), ALL).await, (vec![], 0), "it is no root");
     assert_eq!(list(CredentialFilter::Mission(jti(9)), ALL).await, (vec![], 0));
 }
 

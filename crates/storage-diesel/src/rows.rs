@@ -10,7 +10,9 @@ use crate::error::corrupt;
 use crate::schema::{api_keys, credentials, identities, policies};
 
 pub(crate) fn to_json<T: Serialize>(what: &str, record: &T) -> Result<String, StoreError> {
-    serde_json::to_string(record).map_err(|error| corrupt(what, error))
+    let mut body = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut body, record).map_err(|error| corrupt(what, error))?;
+    String::from_utf8(body).map_err(|error| corrupt(what, error))
 }
 
 pub(crate) fn from_json<T: DeserializeOwned>(what: &str, body: &str) -> Result<T, StoreError> {

@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_signing_key_stored_before_there_was_another_place_is_here() {
-        let old = r#"{"kid":"k","algorithm":"ES256","state":"active","created_at":"2026-11-24T00:00:00Z","activated_at":null,"retiring_at":null,"retired_at":null,"public_jwk":"{}","wrapped":[1]}"#;
+        let old = r#"{"kid":"k","algorithm":"ES256","state":"active","created_at":"2026-11-24T00:00:00.000000Z","activated_at":null,"retiring_at":null,"retired_at":null,"public_jwk":"{}","wrapped":[1]}"#;
         let read: SigningKeyRecord = serde_json::from_str(old).unwrap();
         assert_eq!(read.reference, None);
         assert_eq!(serde_json::to_string(&read).unwrap(), old, "and is written as it was");

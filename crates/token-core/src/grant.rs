@@ -3,11 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use zeroid_identity_model::serde_as_text;
 
 /// A grant type (RFC 6749 §4, RFC 7523 §2.1, RFC 8693 §2.1, CIBA §4, and the house's own `api_key`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum GrantType {
     /// An API key of a registered identity.
     ApiKey,
@@ -24,6 +23,8 @@ pub enum GrantType {
     /// RFC 8693 §2.1.
     TokenExchange,
 }
+
+serde_as_text!(GrantType);
 
 /// The text names no grant type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

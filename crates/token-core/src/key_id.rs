@@ -3,14 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use zeroid_identity_model::serde_as_text;
 
 /// Longest key id, in bytes.
 pub(crate) const MAX_KEY_ID_BYTES: usize = 128;
 
 /// The `kid` of a signing key (RFC 7515 §4.1.4): 1 to 128 visible ASCII characters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(String);
 
 /// The text is no key id.
@@ -19,8 +18,7 @@ pub struct KeyId(String);
 pub struct KeyIdError;
 
 /// The SHA-256 thumbprint of a public key (RFC 7638), 43 base64url characters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Thumbprint(String);
 
 /// The text is no SHA-256 thumbprint.
@@ -63,6 +61,8 @@ macro_rules! text {
                 value.0
             }
         }
+
+        serde_as_text!($name);
     };
 }
 

@@ -1,6 +1,6 @@
 //! Lineage: the ordered links from the root of authority to a credential.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use zeroid_identity_model::{
     ApiKeyId, ClientId, CredentialId, FamilyId, IdentityId, Owner, SpiffeId, Tenant, Timestamp,
 };
@@ -83,11 +83,17 @@ impl Link {
 }
 
 /// The links from the root of authority to a credential itself; 1 to 32, never changed once stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Link>", into = "Vec<Link>")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<Link>")]
 pub struct Lineage {
     ancestors: Vec<Link>, // root first
     own: Link,
+}
+
+impl Serialize for Lineage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.links())
+    }
 }
 
 /// A lineage would have more links than the bound, or none.
@@ -167,13 +173,5 @@ impl TryFrom<Vec<Link>> for Lineage {
             Some(own) if count <= MAX_LINKS => Ok(Self { ancestors: links, own }),
             _ => Err(LineageTooLong { links: count }),
         }
-    }
-}
-
-impl From<Lineage> for Vec<Link> {
-    fn from(lineage: Lineage) -> Self {
-        let mut links = lineage.ancestors;
-        links.push(lineage.own);
-        links
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use zeroid_identity_model::serde_as_text;
 
 /// Longest scope token, in bytes.
 pub const MAX_SCOPE_BYTES: usize = 256;
@@ -18,14 +19,21 @@ pub const MAX_SCOPE_TEXT_BYTES: usize = 4096;
 /// One scope token such as `read:logs`: opaque, compared byte for byte.
 ///
 /// 1 to 256 bytes of `%x21 / %x23-5B / %x5D-7E`. Source: RFC 6749 §3.3.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope(String);
 
+serde_as_text!(Scope);
+
 /// A set of scopes. An empty set means nothing, never everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Scope>", into = "Vec<Scope>")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "Vec<Scope>")]
 pub struct ScopeSet(BTreeSet<Scope>);
+
+impl Serialize for ScopeSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&self.0)
+    }
+}
 
 /// Why a text is no scope or no set of scopes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

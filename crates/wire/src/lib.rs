@@ -21,7 +21,7 @@ pub use admin::{
 pub use body::{BodyError, Issue, read_object};
 pub use metadata::{Metadata, authorization_server, identity_schema};
 pub use oauth::{
-    INTROSPECTION_INACTIVE, IntrospectionBody, OAuthError, TokenAnswer, TokenBody, WireError, introspection,
+    INTROSPECTION_INACTIVE, IntrospectionBody, OAuthError, TokenAnswer, WireError, introspection,
     token_response,
 };
 pub use params::{MAX_PARAMS, Params, ParamsError};

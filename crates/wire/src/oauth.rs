@@ -93,10 +93,9 @@ pub struct TokenAnswer<'a> {
     pub exchanged: bool,
 }
 
-/// The body of a successful token response (RFC 6749 §5.1, RFC 8693 §2.2.1).
-#[derive(Debug, Serialize)]
-pub struct TokenBody<'a> {
-    access_token: &'a str,
+/// The body of a successful token response but for the token (RFC 6749 §5.1, RFC 8693 §2.2.1).
+#[derive(Serialize)]
+struct TokenBody<'a> {
     token_type: &'static str,
     expires_in: i64,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -115,17 +114,19 @@ pub struct TokenBody<'a> {
     user_id: Option<&'a str>,
 }
 
-/// The body of a successful token response. `issued_token_type` stands in every answer to an exchange, and wherever
-/// what was issued is no plain access token (house rule C7).
-pub fn token_response<'a>(answer: &TokenAnswer<'a>) -> TokenBody<'a> {
+/// The body of a successful token response, as JSON. `issued_token_type` stands in every answer to an exchange, and
+/// wherever what was issued is no plain access token (house rule C7).
+///
+/// # Errors
+/// When it cannot be written as JSON, which would be our fault.
+pub fn token_response(answer: &TokenAnswer<'_>) -> Result<Vec<u8>, serde_json::Error> {
     let claims = answer.claims;
     let issued_token_type =
         (answer.exchanged || answer.typ == TokenTyp::JwtSvid).then_some(match answer.typ {
             TokenTyp::AccessToken => "urn:ietf:params:oauth:token-type:access_token",
             TokenTyp::JwtSvid => "urn:ietf:params:oauth:token-type:jwt",
         });
-    TokenBody {
-        access_token: answer.access_token,
+    let rest = TokenBody {
         token_type: if claims.cnf.is_some() { "DPoP" } else { "Bearer" },
         expires_in: answer.expires_in,
         scope: &claims.scope,
@@ -136,7 +137,28 @@ pub fn token_response<'a>(answer: &TokenAnswer<'a>) -> TokenBody<'a> {
         project_id: answer.external_id.map(|_| claims.project_id.as_str()),
         external_id: answer.external_id,
         user_id: answer.user_id.filter(|user_id| !user_id.is_empty()),
+    };
+    let mut body = Vec::with_capacity(answer.access_token.len() + 512);
+    body.extend_from_slice(b"{\"access_token\":");
+    write_token(&mut body, answer.access_token)?;
+    body.push(b',');
+    let members = body.len();
+    serde_json::to_writer(&mut body, &rest)?;
+    body.remove(members);
+    Ok(body)
+}
+
+/// A compact JWS has no character that JSON would escape (RFC 7515 §7.1), so it is not looked through one by one.
+fn write_token(body: &mut Vec<u8>, token: &str) -> Result<(), serde_json::Error> {
+    let escaped =
+        token.bytes().fold(false, |found, byte| found | (byte < b' ') | (byte == b'"') | (byte == b'\\'));
+    if escaped {
+        return serde_json::to_writer(body, token);
     }
+    body.push(b'"');
+    body.extend_from_slice(token.as_bytes());
+    body.push(b'"');
+    Ok(())
 }
 
 /// The body about a live token (RFC 7662 §2.2): everything the token says, and what the registry adds.
@@ -181,3 +203,28 @@ pub fn introspection<'a>(
 
 /// The body about anything else: nothing more is said (RFC 7662 §2.2).
 pub const INTROSPECTION_INACTIVE: &str = r#"{"active":false}"#;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(token: &str) {
+        let mut written = b"{\"access_token\":".to_vec();
+        write_token(&mut written, token).unwrap();
+        written.push(b'}');
+        let read: Value = serde_json::from_slice(&written).unwrap();
+        assert_eq!(read, json!({"access_token": token}));
+    }
+
+    #[test]
+    fn a_token_is_written_as_it_is_whatever_is_in_it() {
+        check("eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJodHRwcyJ9.c2ln-_");
+        check("");
+        for byte in 0..=127_u8 {
+            check(&format!("a{}b", char::from(byte)));
+        }
+        check("ä\u{2028}");
+    }
+}

@@ -86,7 +86,8 @@ impl Engine {
         plan: &Plan,
         typ: TokenTyp,
     ) -> Result<(Secret, CredentialDigest), TokenError> {
-        let claims = serde_json::to_vec(&plan.claims).map_err(|error| Fault::Json(error.to_string()))?;
+        let mut claims = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut claims, &plan.claims).map_err(|error| Fault::Json(error.to_string()))?;
         let compact = if signer.signs_in_passing() {
             signer.sign(typ.as_str(), &claims).map_err(Fault::from)?
         } else {

@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use serde_json::json;
-use zeroid_core::{ActiveToken, ApiKeyGrant, ExchangeGrant, Introspection, Issued};
+use zeroid_core::{ActiveToken, ApiKeyGrant, ExchangeGrant, Fault, Introspection, Issued};
 use zeroid_jose::Secret;
 use zeroid_token_core::GrantType;
 use zeroid_wire::{
@@ -35,7 +35,8 @@ pub(crate) async fn token(app: &App, request: Request) -> Result<Reply, Edge> {
             app.engine.exchange(grant).await?
         }
     };
-    Ok(Reply::written(&token_response(&answer(&issued)))?.no_store())
+    let body = token_response(&answer(&issued)).map_err(|error| Fault::Json(error.to_string()))?;
+    Ok(Reply::text(body).no_store())
 }
 
 /// `POST /oauth2/token/introspect` (RFC 7662 §2).

@@ -37,7 +37,8 @@ impl Reply {
 
     /// 200 with what is written as JSON without building it in memory first.
     pub(crate) fn written(body: &impl Serialize) -> Result<Self, Fault> {
-        let bytes = serde_json::to_vec(body).map_err(|error| Fault::Json(error.to_string()))?;
+        let mut bytes = Vec::with_capacity(1536);
+        serde_json::to_writer(&mut bytes, body).map_err(|error| Fault::Json(error.to_string()))?;
         Ok(Self::text(bytes))
     }
 
@@ -56,12 +57,18 @@ impl Reply {
 
     /// Not to be kept by anyone (RFC 6749 §5.1).
     pub(crate) fn no_store(self) -> Self {
-        self.with(CACHE_CONTROL, "no-store")
+        self.with_static(CACHE_CONTROL, "no-store")
     }
 
     /// Good for five minutes, and recognisable later.
     pub(crate) fn cacheable(self, etag: &str) -> Self {
         self.with(CACHE_CONTROL, "public, max-age=300").with(ETAG, etag)
+    }
+
+    /// One more header, known when this was compiled.
+    pub(crate) fn with_static(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.insert(name, HeaderValue::from_static(value));
+        self
     }
 
     /// One more header; a value that is no header value is left out.

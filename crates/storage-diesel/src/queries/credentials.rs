@@ -98,18 +98,32 @@ pub(crate) fn list(
             (total, rows)
         }
         CredentialFilter::Mission(root) => {
-            let of = of_tenant.and(credentials::mission_id.eq(root.as_bytes().to_vec()));
-            let total =
-                credentials::table.filter(of.clone()).count().get_result(conn).map_err(unavailable)?;
-            let rows = credentials::table
-                .filter(of)
+            // The root comes first, and is found by its own id; the index has only what is below it.
+            let own = of_tenant
+                .and(credentials::jti.eq(root.as_bytes().to_vec()))
+                .and(credentials::mission_id.eq(credentials::jti));
+            let own = credentials::table.filter(own).select(credentials::body);
+            let mut rows: Vec<String> = own.load(conn).map_err(unavailable)?;
+            let roots = i64::from(!rows.is_empty());
+            let shown = if offset == 0 && limit > 0 { roots } else { 0 };
+            if shown == 0 {
+                rows.clear();
+            }
+            let below = of_tenant
+                .and(credentials::mission_id.eq(root.as_bytes().to_vec()))
+                .and(credentials::jti.ne(credentials::mission_id));
+            let total: i64 =
+                credentials::table.filter(below.clone()).count().get_result(conn).map_err(unavailable)?;
+            let descendants: Vec<String> = credentials::table
+                .filter(below)
                 .order((credentials::depth.asc(), credentials::issued_at.asc(), credentials::jti.asc()))
-                .limit(limit)
-                .offset(offset)
+                .limit(limit - shown)
+                .offset((offset - roots).max(0))
                 .select(credentials::body)
                 .load(conn)
                 .map_err(unavailable)?;
-            (total, rows)
+            rows.extend(descendants);
+            (total + roots, rows)
         }
     };
     let mut items = Vec::with_capacity(bodies.len());
