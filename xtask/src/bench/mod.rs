@@ -13,6 +13,7 @@ mod options;
 mod report;
 mod scenarios;
 mod server;
+mod sizes;
 
 use crate::outcome::Outcome;
 use options::{Options, What};
@@ -26,6 +27,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     let mut report = Report::new(options.json.as_deref())?;
     match options.what {
         What::Rates => rates(&options, &mut report),
+        What::Sizes => sizes::run(&options, &mut report),
         What::Attribution => attribute::run(&options, &mut report),
     }
 }

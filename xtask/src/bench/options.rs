@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use crate::outcome::{Failure, Outcome};
 
 const USAGE: &str =
-    "cargo xtask bench [attribute] [--quick] [--sqlite] [--postgres] [--runs N] [--json FILE]";
+    "cargo xtask bench [sizes | attribute] [--quick] [--sqlite] [--postgres] [--runs N] [--json FILE]";
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
     /// Rates and latencies of every scenario.
     Rates,
+    /// What grows with the store: starts, memory, a large tree.
+    Sizes,
     /// Which part of a request costs what.
     Attribution,
 }
@@ -36,6 +38,7 @@ impl Options {
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| Failure::new(USAGE));
             match arg.as_str() {
+                "sizes" => options.what = What::Sizes,
                 "attribute" => options.what = What::Attribution,
                 "--quick" => options.quick = true,
                 "--sqlite" => options.sqlite = true,
@@ -80,7 +83,7 @@ mod tests {
 
     #[test]
     fn what_is_unknown_or_lacks_its_value_is_refused() {
-        for line in ["--fast", "--runs", "--runs 0", "--runs many", "--json", "sise"] {
+        for line in ["--fast", "--runs", "--runs 0", "--runs many", "--json", "size"] {
             assert!(read(line).is_err(), "{line}");
         }
         assert_eq!(read("--runs 3").unwrap().runs, 3);

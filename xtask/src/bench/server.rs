@@ -3,14 +3,19 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use zeroid_test_postgres::{Cluster, Durability};
 
 use super::connection::{Connection, access_token, member};
 use crate::outcome::{Failure, Outcome};
+use crate::process;
 
 /// The issuer of every server, so that tokens outlive a restart on another port.
 pub(super) const ISSUER: &str = "http://127.0.0.1:8899";
+
+/// How long tokens last: longer than any bench takes.
+const TTL_SECONDS: &str = "14400";
 
 /// What a load is sent to.
 pub(super) trait Target: Sync {
@@ -23,6 +28,7 @@ pub(super) trait Target: Sync {
 
 /// A running server; stopped and its folder removed when dropped.
 pub(super) struct BenchServer {
+    program: PathBuf,
     child: Child,
     folder: PathBuf,
     /// The PostgreSQL it uses, if it uses one, and the URL of its database there.
@@ -43,7 +49,19 @@ impl BenchServer {
             false => None,
         };
         let (child, address) = spawn(&mut command(program, &folder, cluster.as_ref()))?;
-        Ok(Self { child, folder, cluster, address })
+        Ok(Self { program: program.to_owned(), child, folder, cluster, address })
+    }
+
+    /// Stop the server as an operator would, start it again on its data and ask for a token; gives the time from the
+    /// start of the process to the answer. The database of a PostgreSQL goes on meanwhile.
+    pub(super) fn restart(&mut self, form: &str) -> Outcome<Duration> {
+        process::run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        self.child.wait().map_err(|error| Failure::new(error.to_string()))?;
+        let mut command = command(&self.program, &self.folder, self.cluster.as_ref());
+        let began = Instant::now();
+        (self.child, self.address) = spawn(&mut command)?;
+        self.token(form)?;
+        Ok(began.elapsed())
     }
 
     /// Register an agent; gives its API key.
@@ -82,6 +100,12 @@ impl BenchServer {
                 kib_of(&rollup).ok_or_else(|| Failure::new("the system tells no proportional set size"))?;
         }
         Ok(kib / 1024.0)
+    }
+
+    /// Bytes of the database on disk.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        let data = self.cluster.as_ref().map_or(self.folder.clone(), |(cluster, _)| cluster.folder().into());
+        folder_bytes(&data)
     }
 
     /// The server first, then the processes of its database.
@@ -172,6 +196,8 @@ fn command(program: &Path, folder: &Path, cluster: Option<&(Cluster, String)>) -
     let mut command = Command::new(program);
     command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(folder);
     command.env("ZEROID_ISSUER", ISSUER).env("ZEROID_LOG_LEVEL", "warn");
+    // What is measured must not have ended by itself meanwhile.
+    command.env("ZEROID_TOKEN_TTL_SECONDS", TTL_SECONDS).env("ZEROID_DELEGATED_TTL_SECONDS", TTL_SECONDS);
     if let Some((_, url)) = cluster {
         command.env("ZEROID_DATABASE_URL", url);
     }
@@ -213,4 +239,15 @@ impl Process {
 fn kib_of(rollup: &str) -> Option<f64> {
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+fn folder_bytes(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(data) if data.is_dir() => folder_bytes(&entry.path()),
+            Ok(data) => data.len(),
+            Err(_) => 0,
+        })
+        .sum()
 }

@@ -39,7 +39,7 @@ pub(super) const PARTS: &[(Part, &str)] = &[
     (Part::Other, "other"),
 ];
 
-/// In the kernel: what a function's name begins with, unless it stands for itself. Callers of what is not here decide.
+/// In the kernel: what the name of a function begins with. For what is not here, its callers decide.
 const KERNEL: &[(Part, &str)] = &[
     (
         Part::ClientNetwork,
@@ -72,21 +72,21 @@ const KERNEL: &[(Part, &str)] = &[
     (Part::Crypto, "__x64_sys_getrandom get_random crng_ chacha_"),
 ];
 
-/// In our process: the path of a crate or a module, or what a C function begins with. The first that fits decides; callers of what is not here
-/// (the standard library, memcpy, what was inlined into it) do.
+/// In our process: the path of a crate or a module, or what a C function begins with. The first that fits decides; for
+/// what is not here (the standard library, memcpy), its callers do. Names are separated by spaces.
 const USER: &[(Part, &str)] = &[
     (
         Part::Allocator,
         "mi_ _mi_ mimalloc libmimalloc_sys __rust_alloc __rust_dealloc malloc free cfree realloc \
          __libc_malloc _int_malloc _int_free alloc::alloc",
     ),
-    (Part::Crypto, "ring zeroid_jose p256_ ecp_ sha256_ ring_core_ __ecp_ GFp_ LIMBS_ bn_"),
     (
         Part::Parse,
         "zeroid_wire::params zeroid_wire::body zeroid_wire::token::read* zeroid_wire::admin \
          serde_json::de serde_json::read zeroid_token_core::strict_json base64::engine::Engine::decode \
          zeroid_jose::jws",
     ),
+    (Part::Crypto, "ring zeroid_jose p256_ ecp_ sha256_ ring_core_ __ecp_ GFp_ LIMBS_ bn_"),
     (
         Part::Serialise,
         "serde_json::ser serde_json::value serde_json::map serde_json zeroid_wire base64 itoa ryu zmij \
