@@ -6,6 +6,7 @@
 mod agents;
 mod attribute;
 mod connection;
+mod fill;
 mod limits;
 mod load;
 mod open_loop;

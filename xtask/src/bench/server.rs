@@ -102,6 +102,16 @@ impl BenchServer {
         Ok(kib / 1024.0)
     }
 
+    /// The PostgreSQL it uses, if it uses one, and the URL of its database there.
+    pub(super) fn postgres(&self) -> Option<&(Cluster, String)> {
+        self.cluster.as_ref()
+    }
+
+    /// Its data folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Bytes of the database on disk.
     pub(super) fn disk_bytes(&self) -> u64 {
         let data = self.cluster.as_ref().map_or(self.folder.clone(), |(cluster, _)| cluster.folder().into());

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::agents::{Agents, INTROSPECT, REVOKE, TOKEN, issue_form, register_many, tokens};
+use super::agents::{Agents, INTROSPECT, REVOKE, TOKEN, issue_form, tokens};
 use super::connection::{Connection, access_token};
+use super::fill;
 use super::load::{self, Dice, Request};
 use super::options::Options;
 use super::report::Report;
@@ -52,8 +53,8 @@ fn starts(server: &mut BenchServer, report: &Report, form: &str, store: &str) ->
 /// Identities with a live token each: a start, and memory once all were asked about.
 fn identities(server: &mut BenchServer, report: &Report, form: &str, count: usize) -> Outcome {
     let began = Instant::now();
-    let forms = register_many(server, "crowd", count)?;
-    report.value(&format!("{count} identities registered"), began.elapsed().as_secs_f64(), "s")?;
+    let forms = fill::identities(server, count)?;
+    report.value(&format!("{count} identities put into the store"), began.elapsed().as_secs_f64(), "s")?;
     let began = Instant::now();
     let pool: Vec<String> = tokens(server, &forms)?.iter().map(|token| presented(token)).collect();
     drop(forms);
