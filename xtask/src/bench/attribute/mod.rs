@@ -10,7 +10,7 @@ use serde_json::json;
 
 use self::parts::{PARTS, Part, part_of};
 use self::perf::{Recording, samples};
-use super::agents::{Agents, INTROSPECT, TOKEN, register_many, tokens};
+use super::agents::{Agents, INTROSPECT, REVOKE, TOKEN, register_many, tokens};
 use super::load::{Dice, Figures, Request};
 use super::options::Options;
 use super::report::Report;
@@ -64,7 +64,10 @@ impl Attribution<'_> {
         let pool: Vec<String> = tokens(self.server, &asked)?.iter().map(|token| presented(token)).collect();
         self.steady("introspect, 10 000 tokens of 1 000 agents", |dice| {
             Ok(Request::new(INTROSPECT, dice.pick(&pool)?))
-        })
+        })?;
+        let victims = tokens(self.server, &vec![agents.issue.clone(); count])?;
+        let forms: Vec<String> = victims.iter().map(|token| presented(token)).collect();
+        self.record("revoke", || each_once(self.server, self.time, REVOKE, &forms))
     }
 
     fn steady<'p>(&self, name: &str, request: impl Fn(&mut Dice) -> Outcome<Request<'p>> + Sync) -> Outcome {
