@@ -1,15 +1,16 @@
 //! Many identities in the store, each with an API key.
 
 use std::fmt::Write;
+use std::process::Command;
 
 use zeroid_jose::{HashPurpose, MasterKey};
 
-use super::agents::{issue_form, register_many};
+use super::agents::issue_form;
 use super::server::BenchServer;
 use crate::outcome::{Failure, Outcome};
+use crate::process;
 
-/// Copies of one registered agent, under names, ids and keys of their own. The copies are made by the database: by the
-/// server itself a million registrations on PostgreSQL take long.
+/// Copies of one registered agent within PostgreSQL, under names, ids and keys of their own.
 const COPY: &str = "
     CREATE UNLOGGED TABLE filling (n BIGINT, hash TEXT, identity UUID DEFAULT gen_random_uuid(),
         key UUID DEFAULT gen_random_uuid());
@@ -30,10 +31,14 @@ const COPY: &str = "
     UPDATE sequence SET epoch = epoch + 1;
     ANALYZE";
 
-/// Fill the store; gives the forms by which the identities ask for tokens.
-pub(super) fn identities(server: &BenchServer, count: usize) -> Outcome<Vec<String>> {
-    let Some((cluster, url)) = server.postgres() else { return register_many(server, "crowd", count) };
+/// The same within SQLite, whose SQL is not at hand here.
+const COPY_IN_SQLITE: &str = include_str!("fill_sqlite.py");
+
+/// Fill the store while the server is stopped, which is faster than to register so many; gives the forms by which the
+/// identities ask for tokens.
+pub(super) fn identities(server: &mut BenchServer, form: &str, count: usize) -> Outcome<Vec<String>> {
     server.register("template")?;
+    server.stop()?;
     let failed = |error: std::io::Error| Failure::new(format!("the folder of the bench: {error}"));
     let master = std::fs::read_to_string(server.folder().join("master.key")).map_err(failed)?;
     let master = MasterKey::parse(master.trim()).map_err(|error| Failure::new(error.to_string()))?;
@@ -47,9 +52,20 @@ pub(super) fn identities(server: &BenchServer, count: usize) -> Outcome<Vec<Stri
         rows.push('\n');
         forms.push(issue_form(&key));
     }
-    let file = cluster.folder().join("filling");
+    let postgres = server.postgres();
+    let file = postgres.map_or(server.folder(), |(cluster, _)| cluster.folder()).join("filling");
     std::fs::write(&file, rows).map_err(failed)?;
-    cluster.sql(url, &COPY.replace("FILE", &file.to_string_lossy())).map_err(Failure::new)?;
+    match postgres {
+        Some((cluster, url)) => {
+            cluster.sql(url, &COPY.replace("FILE", &file.to_string_lossy())).map_err(Failure::new)?;
+        }
+        None => {
+            let mut python = Command::new("python3");
+            python.args(["-c", COPY_IN_SQLITE]).arg(server.folder().join("zeroid.db")).arg(&file);
+            process::run(&mut python).map_err(|_| Failure::new("python3 could not fill the database"))?;
+        }
+    }
     std::fs::remove_file(file).map_err(failed)?;
+    server.resume(form)?;
     Ok(forms)
 }

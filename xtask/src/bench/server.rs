@@ -52,11 +52,15 @@ impl BenchServer {
         Ok(Self { program: program.to_owned(), child, folder, cluster, address })
     }
 
-    /// Stop the server as an operator would, start it again on its data and ask for a token; gives the time from the
-    /// start of the process to the answer. The database of a PostgreSQL goes on meanwhile.
-    pub(super) fn restart(&mut self, form: &str) -> Outcome<Duration> {
+    /// Stop the server as an operator would. The database of a PostgreSQL goes on.
+    pub(super) fn stop(&mut self) -> Outcome {
         process::run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
-        self.child.wait().map_err(|error| Failure::new(error.to_string()))?;
+        self.child.wait().map(drop).map_err(|error| Failure::new(error.to_string()))
+    }
+
+    /// Start the stopped server on its data and ask for a token; gives the time from the start of the process to the
+    /// answer.
+    pub(super) fn resume(&mut self, form: &str) -> Outcome<Duration> {
         let mut command = command(&self.program, &self.folder, self.cluster.as_ref());
         let began = Instant::now();
         (self.child, self.address) = spawn(&mut command)?;
