@@ -1,18 +1,42 @@
-//! `cargo xtask soak [SECONDS]`: the tests that CI cuts short, at full length and in release.
+//! `cargo xtask soak rounds|rows [COUNT]`: the tests that CI cuts short, at full size and in release.
 
 use crate::outcome::{Failure, Outcome};
 use crate::process::{self, cargo};
 
-/// How long the replicas are asked, unless told otherwise, in seconds.
-const SECONDS: &str = "600";
+/// A test that CI cuts short.
+struct Soak {
+    name: &'static str,
+    /// The file of tests, and what the names of the tests contain.
+    test: (&'static str, &'static str),
+    /// Where the test finds its size.
+    variable: &'static str,
+    /// Its full size.
+    count: &'static str,
+}
+
+const SOAKS: [Soak; 2] = [
+    Soak { name: "rounds", test: ("replicas", "rounds"), variable: "ZEROID_SOAK_ROUNDS", count: "100000" },
+    Soak { name: "rows", test: ("rows", ""), variable: "ZEROID_SOAK_ROWS", count: "10000000" },
+];
 
 /// # Errors
-/// An argument that is no number, or the exit code of the tests.
+/// No such soak, a count that is no number, or the exit code of the tests.
 pub(crate) fn run(args: &[String]) -> Outcome {
-    let seconds = args.first().map_or(SECONDS, String::as_str);
-    if seconds.parse::<u64>().is_err() {
-        return Err(Failure::new(format!("cargo xtask soak [SECONDS]: `{seconds}` is no number")));
+    let wanted: Vec<&Soak> = match args.first() {
+        None => SOAKS.iter().collect(),
+        Some(name) => SOAKS.iter().filter(|soak| soak.name == name).collect(),
+    };
+    let count = args.get(1);
+    if wanted.is_empty() || args.len() > 2 || count.is_some_and(|count| count.parse::<u64>().is_err()) {
+        return Err(Failure::new("cargo xtask soak [rounds|rows [COUNT]]"));
     }
-    let words = ["test", "--release", "-p", "zeroid-tests", "--test", "replicas", "--", "--nocapture"];
-    process::run(cargo(&words).env("ZEROID_SOAK_SECONDS", seconds))
+    for soak in wanted {
+        let count = count.map_or(soak.count, String::as_str);
+        let (file, names) = soak.test;
+        println!("soak {}: {count}", soak.name);
+        let words = ["test", "--release", "-p", "zeroid-tests", "--test", file, "--", "--nocapture", names];
+        // One after the other: what is measured must not be disturbed.
+        process::run(cargo(&words).args(["--test-threads", "1"]).env(soak.variable, count))?;
+    }
+    Ok(())
 }

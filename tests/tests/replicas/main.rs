@@ -9,6 +9,8 @@
 )]
 
 mod fleet;
+mod ledger;
+mod postgres_rounds;
 
 /// Every test here has `postgres` in its name, so that a machine without one can leave them out.
 mod postgres;

@@ -1,70 +1,12 @@
 //! Consistency, single use, outages and clocks.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use serde_json::json;
 use zeroid_jose::SigningKey;
 use zeroid_tests::{EXCHANGE, introspect, is_active, issue, register, revoke};
 
 use crate::fleet::{Fleet, ISSUER};
-
-/// How long the long test runs, in seconds; `cargo xtask soak` makes it longer.
-fn seconds() -> u64 {
-    std::env::var("ZEROID_SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
-}
-
-#[test]
-fn what_one_replica_revokes_no_replica_calls_active() {
-    let fleet = Arc::new(Fleet::of(&[&[], &[], &[]]));
-    let client = fleet.client();
-    let (boss, aide) = (register(&client, "boss", json!({})), register(&client, "aide", json!({})));
-    let (stop, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let (kept, dead) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
-    let workers: Vec<_> = (0..6)
-        .map(|_| {
-            let (fleet, stop, rounds) = (Arc::clone(&fleet), Arc::clone(&stop), Arc::clone(&rounds));
-            let (kept, dead) = (Arc::clone(&kept), Arc::clone(&dead));
-            let (boss, aide) = (boss.api_key.clone(), aide.api_key.clone());
-            std::thread::spawn(move || {
-                while !stop.load(Ordering::SeqCst) {
-                    let root = fleet.issue(&boss).token();
-                    let leaf = fleet.delegate(&root, &aide).token();
-                    assert!(fleet.is_active(&leaf), "what one issued another does not know");
-                    if rounds.fetch_add(1, Ordering::SeqCst) % 16 == 0 {
-                        kept.lock().unwrap().push(leaf);
-                        continue;
-                    }
-                    fleet.revoke(&root);
-                    assert!(!fleet.is_active(&leaf), "a stale answer after a revocation was acknowledged");
-                    dead.lock().unwrap().push(leaf);
-                }
-            })
-        })
-        .collect();
-    let third = Duration::from_secs(seconds()) / 3;
-    std::thread::sleep(third);
-    // One replica dies and comes back.
-    let victim = fleet.servers.write().unwrap()[1].take().unwrap();
-    let restarted = victim.crash_and_restart();
-    fleet.servers.write().unwrap()[1] = Some(restarted);
-    std::thread::sleep(third);
-    // The database dies and comes back.
-    fleet.cluster.crash();
-    std::thread::sleep(Duration::from_millis(500));
-    fleet.cluster.resume().unwrap();
-    std::thread::sleep(third);
-    stop.store(true, Ordering::SeqCst);
-    workers.into_iter().for_each(|worker| worker.join().unwrap());
-    let (kept, dead) = (kept.lock().unwrap(), dead.lock().unwrap());
-    for client in fleet.clients() {
-        assert!(kept.iter().all(|token| is_active(&client, token)), "an acknowledged token is gone");
-        assert!(dead.iter().rev().take(1000).all(|token| !is_active(&client, token)), "a cut-off is gone");
-    }
-    println!("{} rounds, {} kept, {} revoked", rounds.load(Ordering::SeqCst), kept.len(), dead.len());
-    assert!(rounds.load(Ordering::SeqCst) > 100);
-}
 
 #[test]
 fn an_assertion_is_used_once_whoever_is_asked() {

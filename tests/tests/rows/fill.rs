@@ -1,0 +1,216 @@
+//! Rows as the server itself would have written them over the last weeks, made by the database.
+
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use zeroid_jose::MasterKey;
+use zeroid_tests::{claims, issue, register};
+
+use crate::database::{Database, Kind};
+
+/// Days the rows are spread over. All of them ended within the time they are kept.
+const DAYS: u64 = 28;
+
+/// Rows of one statement.
+const CHUNK: u64 = 250_000;
+
+const MICROS_PER_DAY: u64 = 86_400_000_000;
+
+/// Agents that hold the rows, and one whose credential they are all made after.
+pub(crate) struct Agents {
+    pub(crate) api_key: String,
+    identity: String,
+    uri: String,
+    token: String,
+    claims: Value,
+    body: String,
+    tenant: String,
+}
+
+impl Agents {
+    pub(crate) fn register(database: &Database, count: usize) -> Self {
+        let client = database.server.client();
+        let boss = register(&client, "boss", json!({}));
+        for number in 1..count {
+            register(&client, &format!("agent-{number}"), json!({}));
+        }
+        let token = issue(&client, &boss.api_key, "read").token();
+        let claims = claims(&token);
+        let body = database.one("SELECT body FROM credentials");
+        let tenant = database.one("SELECT tenant_id FROM credentials");
+        Self { api_key: boss.api_key, identity: boss.id, uri: boss.uri, token, claims, body, tenant }
+    }
+
+    /// Store so many rows, oldest first, as they would have come.
+    pub(crate) fn fill(&self, database: &Database, rows: u64) {
+        database.run(days().map(|day| make_partition(database, day)));
+        let first = today() - DAYS;
+        let apart = DAYS * MICROS_PER_DAY / rows.max(1);
+        let chunks = (0..rows).step_by(usize::try_from(CHUNK).unwrap());
+        let statements = chunks.map(|from| {
+            let to = (from + CHUNK).min(rows) - 1;
+            let start = first * MICROS_PER_DAY;
+            match database.kind {
+                Kind::Postgres { .. } => self.postgres(start, apart, from, to),
+                Kind::Sqlite => self.sqlite(start, apart, from, to),
+            }
+        });
+        let who = match database.kind {
+            Kind::Postgres { .. } => {
+                "CREATE TEMPORARY TABLE who AS SELECT row_number() OVER () - 1 AS n, id, encode(id, 'hex')::uuid::text AS \
+                 uuid, spiffe_id FROM identities; ALTER TABLE who ADD PRIMARY KEY (n); ANALYZE who"
+            }
+            Kind::Sqlite => {
+                "CREATE TEMPORARY TABLE who AS SELECT row_number() OVER () - 1 AS n, id, lower(hex(id)) AS uuid, \
+                 spiffe_id FROM identities; \
+                 UPDATE who SET uuid = substr(uuid,1,8)||'-'||substr(uuid,9,4)||'-'||substr(uuid,13,4)||'-'||\
+                 substr(uuid,17,4)||'-'||substr(uuid,21); CREATE UNIQUE INDEX whose ON who (n)"
+            }
+        };
+        database.run(std::iter::once(who.to_owned()).chain(statements));
+        let stored: u64 = database.one("SELECT count(*) FROM credentials").parse().unwrap();
+        assert_eq!(stored, rows + 1);
+    }
+
+    /// The template's text with what differs in each row put in, as an SQL expression.
+    fn body(&self, jti: &str, issued: &str, ended: &str) -> String {
+        let record: Value = serde_json::from_str(&self.body).unwrap();
+        let own = &record["lineage"][0];
+        let put = |text: String, from: &Value, to: &str| {
+            format!("replace({text}, '{}', {to})", from.as_str().unwrap())
+        };
+        let text = format!("'{}'", self.body.replace('\'', "''"));
+        let text = put(text, &own["jti"], jti);
+        let text = put(text, &json!(self.identity), "who.uuid");
+        let text = put(text, &json!(self.uri), "who.spiffe_id");
+        let text = put(text, &own["issued_at"], issued);
+        put(text, &record["expires_at"], ended)
+    }
+
+    fn postgres(&self, start: u64, apart: u64, from: u64, to: u64) -> String {
+        let time = |micros: &str| {
+            format!(
+                "to_char(to_timestamp(({micros}) / 1e6) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+            )
+        };
+        let body = self.body("made.hex::uuid::text", &time("made.at"), &time("made.ended"));
+        format!(
+            "INSERT INTO credentials SELECT decode(hex, 'hex'), {tenant}, who.id, decode(hex, 'hex'), 0, at, ended,
+                decode(md5(hex) || md5(hex || 'x'), 'hex'), {body}
+             FROM (SELECT i, {start} + i * {apart} AS at, (({start} + i * {apart}) / 1000000 + 3600) * 1000000 AS ended,
+                lpad(to_hex(({start} + i * {apart}) / 1000), 12, '0') || '7' || substr(md5(i::text), 1, 3) || '8' ||
+                substr(md5(i::text), 4, 15) AS hex FROM generate_series({from}::bigint, {to}::bigint) AS i) AS made
+             JOIN who ON who.n = abs(hashint8(i)) % (SELECT count(*) FROM who)",
+            tenant = self.tenant
+        )
+    }
+
+    fn sqlite(&self, start: u64, apart: u64, from: u64, to: u64) -> String {
+        let time = |micros: &str| {
+            format!(
+                "strftime('%Y-%m-%dT%H:%M:%S', {micros} / 1000000, 'unixepoch') || printf('.%06dZ', {micros} % 1000000)"
+            )
+        };
+        let uuid = "substr(hex,1,8)||'-'||substr(hex,9,4)||'-'||substr(hex,13,4)||'-'||substr(hex,17,4)||'-'||substr(hex,21)";
+        let body = self.body(uuid, &time("at"), &time("ended"));
+        format!(
+            "WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {to}),
+             made AS MATERIALIZED (SELECT {start} + i * {apart} AS at, (({start} + i * {apart}) / 1000000 + 3600) * 1000000
+                AS ended, abs(random()) % (SELECT count(*) FROM who) AS whose,
+                printf('%012x7%03x8%015x', ({start} + i * {apart}) / 1000, abs(random()) % 4096,
+                abs(random()) % 1152921504606846976) AS hex FROM n)
+             INSERT INTO credentials SELECT unhex(hex), {tenant}, who.id, unhex(hex), 0, at, ended, randomblob(32), {body}
+             FROM made JOIN who ON who.n = made.whose",
+            tenant = self.tenant
+        )
+    }
+}
+
+/// Live tokens that were issued over the last weeks: with the digest the server would have recorded.
+pub(crate) fn old_tokens(database: &Database, agents: &Agents, count: usize) -> Vec<String> {
+    let master = std::fs::read_to_string(database.server.data().join("master.key")).unwrap();
+    let master = MasterKey::parse(master.trim()).unwrap();
+    if matches!(database.kind, Kind::Postgres { .. }) {
+        database.run(days().map(|day| make_partition(database, day)));
+    }
+    let [head, _, signature] = agents.token.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
+    let record: Value = serde_json::from_str(&agents.body).unwrap();
+    let own_jti = record["lineage"][0]["jti"].as_str().unwrap();
+    let span = DAYS * MICROS_PER_DAY;
+    let expires = (today() + 1 + DAYS) * MICROS_PER_DAY;
+    let (mut tokens, mut statement) = (Vec::new(), String::new());
+    let mut statements = Vec::new();
+    for number in 0..count {
+        // Not in the order of time: the next one is far from this.
+        let scattered = u64::try_from(number).unwrap().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let at = (today() - DAYS) * MICROS_PER_DAY + scattered % span;
+        let hex = format!("{:012x}7{:03x}9{:015x}", at / 1000, number % 4096, scattered >> 4);
+        let jti = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
+        let mut claims: Value =
+            serde_json::from_str(&agents.claims.to_string().replace(own_jti, &jti)).unwrap();
+        claims["iat"] = json!(at / 1_000_000);
+        claims["exp"] = json!(expires / 1_000_000);
+        if claims["nbf"].is_number() {
+            claims["nbf"] = claims["iat"].clone();
+        }
+        let token = format!("{head}.{}.{signature}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let digest = hexadecimal(master.token_digest(&token).as_bytes());
+        let body = agents.body.replace(own_jti, &jti);
+        let body = body.replace(record["lineage"][0]["issued_at"].as_str().unwrap(), &time(at));
+        let body = body.replace(record["expires_at"].as_str().unwrap(), &time(expires));
+        let (jti, identity) = (database.bytes(&hex), database.bytes(&agents.identity.replace('-', "")));
+        let begin = if statement.is_empty() { "INSERT INTO credentials VALUES " } else { ", " };
+        let (tenant, digest) = (&agents.tenant, database.bytes(&digest));
+        write!(
+            statement,
+            "{begin}({jti}, {tenant}, {identity}, {jti}, 0, {at}, {expires}, {digest}, '{}')",
+            body.replace('\'', "''")
+        )
+        .unwrap();
+        if number % 500 == 499 || number + 1 == count {
+            statements.push(std::mem::take(&mut statement));
+        }
+        tokens.push(token);
+    }
+    database.run(statements);
+    tokens
+}
+
+/// The partition of a past day, as the server would have made it on that day.
+fn make_partition(database: &Database, day: u64) -> String {
+    if matches!(database.kind, Kind::Sqlite) {
+        return String::new();
+    }
+    let (from, to) = (day * MICROS_PER_DAY, (day + 1) * MICROS_PER_DAY);
+    format!(
+        "CREATE TABLE IF NOT EXISTS credentials_past{day} (LIKE credentials INCLUDING DEFAULTS);
+         SELECT NOT EXISTS (SELECT FROM credential_partitions WHERE name = 'credentials_past{day}') AS fresh \\gset
+         \\if :fresh
+         ALTER TABLE credentials ATTACH PARTITION credentials_past{day}
+             FOR VALUES FROM ('\\x{:012x}{:020x}') TO ('\\x{:012x}{:020x}');
+         INSERT INTO credential_partitions (name, from_at, to_at) VALUES ('credentials_past{day}', {from}, {to});
+         \\endif
+         SELECT 1 LIMIT 0",
+        from / 1000, 0, to / 1000, 0
+    )
+}
+
+fn days() -> impl Iterator<Item = u64> {
+    today() - DAYS..today()
+}
+
+fn today() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    since.as_secs() / 86_400
+}
+
+/// As the server writes it.
+fn time(micros: u64) -> String {
+    zeroid_identity_model::Timestamp::from_micros(i64::try_from(micros).unwrap()).to_string()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
