@@ -25,6 +25,11 @@ SET client_min_messages = 'warning';
 SET default_transaction_isolation = 'read committed';
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local');";
 
+/// Connections of the hot path: few statements, all of them look-ups by a key, whose plan does not depend on what is
+/// asked. Planning the look-up of a credential anew, as is chosen otherwise for a table of many partitions, costs
+/// several times the look-up.
+const HOT: &str = "SET plan_cache_mode = force_generic_plan";
+
 /// One migrator at a time: replicas may start together.
 const MIGRATION_LOCK: i64 = 0x7a69_645f_6d69_6772;
 
@@ -77,6 +82,13 @@ impl Target {
         Ok(conn)
     }
 
+    /// Connect for the hot path.
+    fn connect_hot(&self) -> Result<PgConnection, String> {
+        let mut conn = self.connect()?;
+        conn.batch_execute(HOT).map_err(|error| error.to_string())?;
+        Ok(conn)
+    }
+
     /// A pool for the reads that are not hot.
     pub(super) fn pool(&self, size: u32) -> Result<Pool, OpenError> {
         #[derive(Debug)]
@@ -107,7 +119,7 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn open(target: Target) -> Result<Self, OpenError> {
-        let conn = target.connect().map_err(|why| OpenError::Io { path: target.shown(), why })?;
+        let conn = target.connect_hot().map_err(|why| OpenError::Io { path: target.shown(), why })?;
         Ok(Self { target, conn: Some(conn) })
     }
 
@@ -127,7 +139,7 @@ impl Link {
             wait(pause);
             let conn = match &mut self.conn {
                 Some(conn) => conn,
-                none => match self.target.connect() {
+                none => match self.target.connect_hot() {
                     Ok(conn) => none.insert(conn),
                     Err(why) => {
                         last = unavailable(why);
