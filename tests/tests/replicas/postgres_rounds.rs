@@ -41,6 +41,7 @@ struct Soak {
 #[test]
 fn rounds_against_any_replica_are_never_stale_never_double_and_lose_nothing() {
     let fleet = Fleet::of(&[&[], &[], &[]]);
+    Ledger::watch(&fleet.url);
     let (key, _) = SigningKey::generate().unwrap();
     let client = fleet.client();
     let boss = register(&client, "boss", json!({}));
