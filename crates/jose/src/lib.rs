@@ -39,4 +39,4 @@ pub use secret::{
     API_KEY_PREFIX, OPERATOR_KEY_PREFIX, Secret, display_prefix, generate_secret, uuid_v7_bytes,
 };
 pub use signer::{HeldKey, Signer, SignerError};
-pub use signing::{SignError, SigningKey, content_mark};
+pub use signing::{SignError, SigningKey, content_mark, sha256};

@@ -245,6 +245,14 @@ fn header(public: &PublicKey, kid: &KeyId, typ: &str) -> String {
     URL_SAFE_NO_PAD.encode(json.to_string())
 }
 
+/// The SHA-256 of a message, for signers that are given a hash.
+pub fn sha256(message: &[u8]) -> [u8; 32] {
+    let digest = ring::digest::digest(&ring::digest::SHA256, message);
+    let mut bytes = [0; 32];
+    bytes.iter_mut().zip(digest.as_ref()).for_each(|(byte, hashed)| *byte = *hashed);
+    bytes
+}
+
 /// A mark of some content: the first half of its SHA-256, base64url. Two documents that differ have different marks.
 pub fn content_mark(content: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, content);

@@ -12,14 +12,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("zeroid-token-core", &["zeroid-identity-model"]),
     ("zeroid-wire", &["zeroid-token-core"]),
     ("zeroid-jose", &["zeroid-token-core"]),
+    // A signer is an adapter of jose's port, and knows nothing of what is signed.
+    ("zeroid-signer-pkcs11", &["zeroid-jose"]),
     ("zeroid-storage", &["zeroid-token-core"]),
     ("zeroid-storage-conformance", &["zeroid-storage"]),
     ("zeroid-storage-diesel", &["zeroid-storage"]),
     ("zeroid-core", &["zeroid-token-core", "zeroid-storage", "zeroid-jose"]),
-    ("zeroid-server", &["zeroid-core", "zeroid-storage-diesel", "zeroid-wire", "zeroid-jose"]),
+    (
+        "zeroid-server",
+        &["zeroid-core", "zeroid-storage-diesel", "zeroid-signer-pkcs11", "zeroid-wire", "zeroid-jose"],
+    ),
     ("xtask", &["zeroid-test-postgres", "zeroid-jose"]),
-    ("zeroid-tests", &["zeroid-test-postgres"]),
+    ("zeroid-tests", &["zeroid-test-postgres", "zeroid-test-softhsm"]),
     ("zeroid-test-postgres", &[]),
+    ("zeroid-test-softhsm", &[]),
 ];
 
 /// The ground floor: rules alone.

@@ -27,6 +27,10 @@ const NOT_ON_THE_GROUND: &[&str] = &[
 
 /// An embedder brings a store and an edge of their own, and does not compile ours. A task is theirs to start.
 const NOT_UNDER_THE_ENGINE: &[&str] =
+    &["josekit", "openssl", "openssl-sys", "cryptoki", "diesel", "r2d2", "libsqlite3-sys", "hyper", "tokio"];
+
+/// An adapter of a port of the engine: what is not under the engine, but for the one thing it adapts.
+const NOT_UNDER_A_SIGNER: &[&str] =
     &["josekit", "openssl", "openssl-sys", "diesel", "r2d2", "libsqlite3-sys", "hyper", "tokio"];
 
 /// One package, by default features, and what it may not bring.
@@ -37,6 +41,7 @@ const FENCES: &[(&str, &[&str])] = &[
         &["josekit", "openssl", "openssl-sys", "diesel", "r2d2", "libsqlite3-sys", "hyper", "ring"],
     ),
     ("zeroid-core", NOT_UNDER_THE_ENGINE),
+    ("zeroid-signer-pkcs11", NOT_UNDER_A_SIGNER),
     ("zeroid-storage-diesel", &["josekit", "openssl", "openssl-sys", "hyper", "ring"]),
 ];
 
