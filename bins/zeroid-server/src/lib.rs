@@ -11,6 +11,8 @@ mod database;
 mod handlers;
 mod http;
 mod log;
+mod offload;
 mod router;
+mod signing;
 
 pub use app::App;

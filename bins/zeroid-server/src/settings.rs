@@ -12,6 +12,7 @@ use zeroid_token_core::limits::MAX_TTL_SECONDS;
 use zeroid_token_core::{Profile, TokenTyp};
 
 pub use crate::database::Database;
+pub use crate::signing::{Pin, Pkcs11Settings, SigningSettings};
 
 /// Shortest operator key, in characters: one that is generated has 50.
 pub const MIN_OPERATOR_KEY_CHARS: usize = 32;
@@ -24,7 +25,7 @@ pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
 const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 1..=3650;
 
 /// Every key of the file; the environment has them in upper case after `ZEROID_`.
-pub const KEYS: [&str; 22] = [
+pub const KEYS: [&str; 28] = [
     "admin_prefix",
     "always_verify_signatures",
     "credential_retention_days",
@@ -40,9 +41,15 @@ pub const KEYS: [&str; 22] = [
     "master_key_file",
     "max_connections",
     "operator_key",
+    "pkcs11_module",
+    "pkcs11_pin",
+    "pkcs11_pin_file",
+    "pkcs11_token",
     "port",
     "public_urls",
     "registration",
+    "signing_algorithm",
+    "signing_keys",
     "token_profile",
     "token_ttl_seconds",
     "token_typ",
@@ -82,6 +89,8 @@ pub struct Settings {
     pub master_key_command: Option<String>,
     /// The file with the master key.
     pub master_key_file: Option<PathBuf>,
+    /// How tokens are signed.
+    pub signing: SigningSettings,
     /// Where the administrative routes are served besides the root.
     pub admin_prefix: String,
     /// The addresses this server is reached under.
@@ -98,6 +107,12 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SettingsError(String);
+
+impl SettingsError {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
 
 /// The values by key, before they are understood.
 #[derive(Clone, Default)]
@@ -166,11 +181,14 @@ impl Values {
         }
     }
 
-    fn take(&self, key: &str) -> Option<&str> {
+    pub(crate) fn take(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    fn parsed<T: std::str::FromStr<Err: ToString>>(&self, key: &str) -> Result<Option<T>, SettingsError> {
+    pub(crate) fn parsed<T: std::str::FromStr<Err: ToString>>(
+        &self,
+        key: &str,
+    ) -> Result<Option<T>, SettingsError> {
         let parse = |text: &str| {
             text.parse().map_err(|error: T::Err| SettingsError(format!("{key}: {}", error.to_string())))
         };
@@ -265,6 +283,7 @@ impl Settings {
             master_key: values.take("master_key").map(Secret::new),
             master_key_command: values.take("master_key_command").map(str::to_owned),
             master_key_file: values.take("master_key_file").map(PathBuf::from),
+            signing: SigningSettings::of(values)?,
             admin_prefix: admin_prefix(values.0.get("admin_prefix").map(|prefix| prefix.trim()))?,
             public_urls: public_urls
                 .split(',')
@@ -295,6 +314,7 @@ impl Settings {
         line("token_typ", self.token_typ.as_str());
         line("always_verify_signatures", &self.always_verify_signatures.to_string());
         line("credential_retention_days", &self.credential_retention_days.to_string());
+        self.signing.shown(&mut line);
         line("admin_prefix", &self.admin_prefix);
         line("public_urls", &self.public_urls.join(","));
         line("max_connections", &self.max_connections.to_string());
@@ -401,6 +421,14 @@ mod tests {
         );
         refused(&format!("{GOOD}token_profile = 'x'"), "token_profile");
         refused(&format!("{GOOD}admin_prefix = 'x y'"), "admin_prefix");
+        refused(&format!("{GOOD}signing_algorithm = 'HS256'"), "known are ES256, RS256 and EdDSA");
+        refused(&format!("{GOOD}signing_keys = 'cloud'"), "signing_keys must be");
+        refused(&format!("{GOOD}signing_keys = 'pkcs11'"), "pkcs11_module is not set");
+        refused(&format!("{GOOD}pkcs11_pin = '1234'"), "pkcs11_pin is set");
+        refused(&format!("{GOOD}pkcs11_module = 'm.so'"), "pkcs11_token is required");
+        let token = format!("{GOOD}pkcs11_module = 'm.so'\npkcs11_token = 't'\n");
+        refused(&token, "pkcs11_pin or pkcs11_pin_file is required");
+        refused(&format!("{token}pkcs11_pin = '1'\npkcs11_pin_file = 'f'"), "exclude each other");
     }
 
     #[test]
@@ -418,6 +446,14 @@ mod tests {
         let settings =
             of(&format!("{GOOD}operator_key = '{secret}'\nmaster_key = '{secret}'\ndatabase_url = 'postgresql://me:{secret}@db.example/zeroid?sslmode=verify-full&password={secret}'"), false).unwrap();
         assert!(settings.shown().contains("database_url = postgresql://db.example/zeroid\n"));
+        assert!(!settings.shown().contains(secret));
+        let pkcs11 = format!("{GOOD}pkcs11_module = 'm.so'\npkcs11_token = 't'\npkcs11_pin = '{secret}'");
+        let settings = of(&pkcs11, false).unwrap();
+        assert!(
+            settings.shown().contains(
+                "signing_keys = pkcs11\npkcs11_module = m.so\npkcs11_token = t\npkcs11_pin = (set)\n"
+            )
+        );
         assert!(!settings.shown().contains(secret));
         assert!(!format!("{settings:?}").contains(secret));
     }

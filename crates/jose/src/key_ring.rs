@@ -106,6 +106,13 @@ struct Loaded {
     opened: Option<OpenedKey>,
 }
 
+impl Loaded {
+    fn can_follow(&self) -> bool {
+        let can_sign = self.opened.as_ref().is_some_and(|opened| opened.signing.is_some());
+        self.stored.state == KeyState::Next && can_sign
+    }
+}
+
 impl KeyRing {
     /// The first keys: one that signs, and one that is published to sign next.
     ///
@@ -192,8 +199,11 @@ impl KeyRing {
         Ok(Some((Self::load(keeper, &stored)?, stored)))
     }
 
-    /// Promote the next key, and publish a fresh one to follow it. Of several next keys the oldest such as the keeper
-    /// makes is promoted, and those of another kind, which never signed, are retired.
+    /// Promote the next key. Of several the oldest such as the keeper makes is promoted, and those of another kind, which
+    /// never signed, are retired.
+    ///
+    /// A planned rotation publishes a fresh key to follow it. An emergency makes nothing, since that may take long or
+    /// fail where keys live elsewhere: [`KeyRing::complete`] does it afterwards.
     ///
     /// # Errors
     /// [`RotateError`]; a planned rotation needs a key that clients have had time to learn.
@@ -203,27 +213,15 @@ impl KeyRing {
         now: Timestamp,
         rotation: Rotation,
     ) -> Result<(Self, Vec<WrappedKey>), RotateError> {
-        let usable = |loaded: &&Loaded| {
-            let opened = loaded.opened.as_ref();
-            loaded.stored.state == KeyState::Next && opened.is_some_and(|opened| opened.signing.is_some())
-        };
-        let candidates = self.keys.iter().filter(usable).map(|loaded| &loaded.stored);
+        let candidates = self.keys.iter().filter(|loaded| loaded.can_follow()).map(|loaded| &loaded.stored);
         let preferred = candidates.min_by_key(|key| (!keeper.makes_such(key), key.created_at));
-        let mut stored = self.stored();
-        let promoted = match (preferred, rotation) {
-            (Some(key), _) => key.clone(),
-            (None, Rotation::Planned) => return Err(RotateError::NoNext),
-            (None, Rotation::Emergency) => {
-                let made = keeper.fresh(now)?;
-                stored.push(made.clone());
-                made
-            }
-        };
+        let promoted = preferred.ok_or(RotateError::NoNext)?;
         let published_for = now.seconds_since(promoted.created_at);
         if rotation == Rotation::Planned && published_for < PUBLISH_BEFORE_USE_SECONDS {
             return Err(RotateError::TooFresh { published_for });
         }
-        let kid = promoted.kid;
+        let kid = promoted.kid.clone();
+        let mut stored = self.stored();
         for key in &mut stored {
             if key.state == KeyState::Active {
                 key.retiring_at = Some(now);
@@ -238,16 +236,19 @@ impl KeyRing {
                 key.retire(now);
             }
         }
-        // A key that was stolen is retired even when the one after the next cannot be made yet.
-        publish_next(&mut stored, keeper, now).map(drop).or_else(|error| match rotation {
-            Rotation::Planned => Err(error),
-            Rotation::Emergency => Ok(()),
-        })?;
+        if rotation == Rotation::Planned {
+            publish_next(&mut stored, keeper, now)?;
+        }
         Ok((Self::load(keeper, &stored)?, stored))
     }
 
-    /// Retire one key at once: what it signed verifies no more. The active key is replaced by the next one, published
-    /// for long or not; a next key by a fresh one. Absent when no key of this id is in use.
+    /// Whether there is a key to promote.
+    pub fn has_next(&self) -> bool {
+        self.keys.iter().any(Loaded::can_follow)
+    }
+
+    /// Retire one key at once: what it signed verifies no more. The active key is replaced as in an emergency; nothing is
+    /// made. Absent when no key of this id is in use.
     ///
     /// # Errors
     /// [`RotateError`].
@@ -266,8 +267,6 @@ impl KeyRing {
         for key in stored.iter_mut().filter(|key| key.kid.as_str() == kid) {
             key.retire(now);
         }
-        // As in an emergency: [`KeyRing::complete`] makes up for it.
-        let _ = publish_next(&mut stored, keeper, now);
         Ok(Some((Self::load(keeper, &stored)?, stored)))
     }
 

@@ -103,6 +103,7 @@ fn a_key_elsewhere_signs_rotates_and_retires() {
     let token = again.signer().sign("at+jwt", b"{}").unwrap();
     assert!(verify(parse(&token).unwrap(), ring.signer().public()).is_ok());
     let (ring, _) = ring.retire(ring.signer().kid().as_str(), &keeper, at(361)).unwrap().unwrap();
+    assert!(ring.complete(&keeper, at(361)).unwrap().is_some());
     assert!(ring.signer().sign("at+jwt", b"{}").is_ok());
 }
 
@@ -116,7 +117,7 @@ fn a_place_that_fails_or_lies_signs_nothing() {
     let refused = ring.signer().sign("at+jwt", b"{}").unwrap_err();
     assert!(matches!(refused, SignError::Elsewhere { .. }), "{refused}");
     assert!(ring.rotate(&keeper, at(360), Rotation::Planned).is_err(), "nothing could follow");
-    // A stolen key is retired all the same, and what should follow is made up for later.
+    // A stolen key is retired all the same: that asks the place for nothing.
     let stolen = ring.signer().kid().clone();
     let (ring, _) = ring.rotate(&keeper, at(360), Rotation::Emergency).unwrap();
     assert_eq!(ring.state(stolen.as_str()), Some(KeyState::Retired));

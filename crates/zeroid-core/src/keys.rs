@@ -11,7 +11,7 @@ use zeroid_token_core::{CutOff, CutOffKey, Dead, KeyId, Reason};
 
 use crate::engine::Engine;
 use crate::error::{Fault, KeysError};
-use crate::offload::{Offload, offload};
+use crate::offload::{Inline, Offload, offload};
 use crate::signing::CHANGE_WITHIN;
 
 /// How often a change of keys is tried again when another replica changed them meanwhile.
@@ -62,15 +62,18 @@ impl Engine {
     /// # Errors
     /// [`KeysError::Rotate`] when the next key is too fresh for clients to know it, or our fault.
     pub async fn rotate_keys(&self, rotation: Rotation, reason: &str) -> Result<Vec<KeyInfo>, KeysError> {
-        self.change_keys(reason, move |ring, keeper, now| {
+        if rotation == Rotation::Emergency {
+            return self
+                .change_at_once(reason, move |ring, keeper, now| ring.rotate(keeper, now, rotation).map(Some))
+                .await;
+        }
+        let change = move |ring: &KeyRing, keeper: &KeyKeeper, now| {
             let (next, stored) = ring.rotate(keeper, now, rotation)?;
-            if rotation == Rotation::Planned {
-                // A key that cannot sign must not be promoted while the old one can.
-                check(&next)?;
-            }
+            // A key that cannot sign must not be promoted while the old one can.
+            check(&next)?;
             Ok(Some((next, stored)))
-        })
-        .await
+        };
+        self.change_keys(reason, &*self.offload, change).await
     }
 
     /// Retire a key at once, and cut off everything it ever signed.
@@ -79,7 +82,23 @@ impl Engine {
     /// [`KeysError::Unknown`] when no key of this id is in use, or our fault.
     pub async fn retire_key(&self, kid: &str, reason: &str) -> Result<Vec<KeyInfo>, KeysError> {
         let kid = kid.to_owned();
-        self.change_keys(reason, move |ring, keeper, now| ring.retire(&kid, keeper, now)).await
+        self.change_at_once(reason, move |ring, keeper, now| ring.retire(&kid, keeper, now)).await
+    }
+
+    /// A change that may not wait for a place of keys that is slow or down: it asks for nothing, since the key that is
+    /// promoted was made before. The one after it is made when the change is done, and if that fails, later.
+    async fn change_at_once(
+        &self,
+        reason: &str,
+        change: impl Fn(&KeyRing, &KeyKeeper, Timestamp) -> Changed + Send + Sync + 'static,
+    ) -> Result<Vec<KeyInfo>, KeysError> {
+        self.read_keys().await?;
+        if !self.ring().has_next() {
+            self.publish_next_key().await?;
+        }
+        self.change_keys(reason, &Inline, change).await?;
+        let _ = self.publish_next_key().await;
+        Ok(self.keys())
     }
 
     /// Publish a next key such as the settings ask for, if there is none: after they changed, the next rotation takes
@@ -93,7 +112,7 @@ impl Engine {
             return Ok(());
         }
         let complete = |ring: &KeyRing, keeper: &KeyKeeper, now| Ok(ring.complete(keeper, now)?);
-        only_faults(self.change_keys("", complete).await)
+        only_faults(self.change_keys("", &*self.offload, complete).await)
     }
 
     /// See what others did to the keys, and retire those whose last token has ended. The caller decides how often: a
@@ -108,7 +127,7 @@ impl Engine {
             return Ok(());
         }
         let due = move |ring: &KeyRing, _: &KeyKeeper, now| Ok(ring.retire_due(now, longest));
-        only_faults(self.change_keys("", due).await)
+        only_faults(self.change_keys("", &*self.offload, due).await)
     }
 
     /// Whether what a key signed may be good. Another replica may have begun to sign with a key that this one has not
@@ -152,6 +171,7 @@ impl Engine {
     async fn change_keys(
         &self,
         reason: &str,
+        aside: &dyn Offload,
         change: impl Fn(&KeyRing, &KeyKeeper, Timestamp) -> Changed + Send + Sync + 'static,
     ) -> Result<Vec<KeyInfo>, KeysError> {
         let change = Arc::new(change);
@@ -165,7 +185,7 @@ impl Engine {
                 let changed = change(&ring, &keeper, now)?;
                 Ok((ring, changed))
             };
-            let done: Result<_, RotateError> = offload(&*self.offload, CHANGE_WITHIN, work).await?;
+            let done: Result<_, RotateError> = offload(aside, CHANGE_WITHIN, work).await?;
             let (ring, changed) = done.map_err(KeysError::from)?;
             let (next, stored) = changed.ok_or(KeysError::Unknown)?;
             // What is retired before its last token has ended takes its tokens with it.

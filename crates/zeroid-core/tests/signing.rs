@@ -287,6 +287,26 @@ async fn keys_elsewhere_rotate_retire_and_are_left_behind() {
     assert!(!gone.is_active(&second).await && gone.is_active(&third).await);
 }
 
+/// A stolen key is retired although the module hangs and every thread is taken.
+#[tokio::test]
+async fn an_emergency_does_not_wait_for_the_place() {
+    let (vault, aside) = (Arc::new(Vault::default()), Arc::new(Counted::default()));
+    let world = World::with_signing(Arc::new(MemoryStore::new()), in_vault(&vault, &aside), |_| {}).await;
+    let boss = world.agent("boss").await;
+    let token = world.root(&boss, "x").await.unwrap();
+    vault.down.store(true, Ordering::SeqCst);
+    aside.full.store(true, Ordering::SeqCst);
+    world.engine.rotate_keys(Rotation::Emergency, "stolen").await.unwrap();
+    assert!(!world.is_active(&token).await);
+    assert_eq!(state_of(&world, KeyState::Next), [], "what follows could not be made");
+    assert!(world.engine.publish_next_key().await.is_err());
+    vault.down.store(false, Ordering::SeqCst);
+    aside.full.store(false, Ordering::SeqCst);
+    world.engine.publish_next_key().await.unwrap();
+    assert_eq!(state_of(&world, KeyState::Next).len(), 1);
+    assert!(world.is_active(&world.root(&boss, "x").await.unwrap()).await);
+}
+
 /// Lets another replica change the keys once, between the work and its being stored.
 #[derive(Default)]
 struct Meanwhile(Mutex<Option<Arc<World>>>);
@@ -314,8 +334,11 @@ async fn a_key_made_for_a_change_that_came_too_late_is_destroyed() {
     let other = world.replica_with(store, in_vault(&vault, &aside), |_| {}).await.unwrap();
     assert_eq!(vault.keys.lock().unwrap().len(), 2);
     *meanwhile.0.lock().unwrap() = Some(Arc::new(other));
-    world.engine.rotate_keys(Rotation::Emergency, "stolen").await.unwrap();
-    let known = world.engine.keys();
-    assert_eq!(known.len(), 4, "both rotations happened");
-    assert_eq!(vault.keys.lock().unwrap().len(), 4, "and the key of the attempt in between is gone");
+    world.pass(360);
+    // The other's emergency takes the next key while this one's rotation is under way: what follows is too fresh.
+    let refused = world.engine.rotate_keys(Rotation::Planned, "rotation").await.unwrap_err();
+    assert!(refused.to_string().contains("360 s are needed"), "{refused}");
+    world.engine.keep_keys().await.unwrap();
+    assert_eq!(world.engine.keys().len(), 3);
+    assert_eq!(vault.keys.lock().unwrap().len(), 3, "the key of the attempt that came too late is gone");
 }

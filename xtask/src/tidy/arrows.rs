@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["zeroid-core", "zeroid-storage-diesel", "zeroid-signer-pkcs11", "zeroid-wire", "zeroid-jose"],
     ),
     ("xtask", &["zeroid-test-postgres", "zeroid-jose"]),
-    ("zeroid-tests", &["zeroid-test-postgres", "zeroid-test-softhsm"]),
+    ("zeroid-tests", &["zeroid-test-postgres"]),
     ("zeroid-test-postgres", &[]),
     ("zeroid-test-softhsm", &[]),
 ];

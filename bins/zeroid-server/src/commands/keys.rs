@@ -77,12 +77,14 @@ pub(crate) async fn answer(engine: &Engine, request: &Value) -> Result<String, S
 }
 
 fn table(keys: &[KeyInfo]) -> String {
-    let mut text = format!("{:<10}{:<8}{:<45}{}\n", "STATE", "ALG", "KID", "SINCE");
+    let mut text = format!("{:<10}{:<8}{:<45}{:<29}{}\n", "STATE", "ALG", "KID", "SINCE", "WHERE");
     for key in keys {
         let since = [key.retired_at, key.retiring_at, key.activated_at, Some(key.created_at)];
         let since = since.into_iter().flatten().next().map_or_else(String::new, shown);
         let (state, algorithm) = (key.state.as_str(), key.algorithm.as_str());
-        let _ = writeln!(text, "{state:<10}{algorithm:<8}{:<45}{since}", key.kid.as_str());
+        // In the database, wrapped under the master key; or where the reference says.
+        let place = key.reference.as_deref().unwrap_or("database");
+        let _ = writeln!(text, "{state:<10}{algorithm:<8}{:<45}{since:<29}{place}", key.kid.as_str());
     }
     text
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use zeroid_core::{Engine, Parts, Signing};
+use zeroid_core::{Engine, Parts};
 use zeroid_identity_model::Timestamp;
 use zeroid_jose::{MasterKey, SystemRandom};
 
@@ -30,7 +30,7 @@ pub(super) async fn engine(
         master,
         random: Arc::new(SystemRandom::new()),
         clock: Arc::new(now),
-        signing: Signing::default(),
+        signing: settings.signing.open()?,
         settings: rules,
     })
     .await

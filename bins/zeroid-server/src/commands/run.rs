@@ -95,6 +95,10 @@ async fn run(
     public_urls: Vec<String>,
 ) -> Outcome {
     let router = Router::new(&settings.admin_prefix).map_err(|error| format!("admin_prefix: {error}"))?;
+    // A changed setting: what it asks for is published now, so that the next rotation finds it.
+    if let Err(error) = engine.publish_next_key().await {
+        tracing::warn!(%error, "no next signing key was made");
+    }
     let upkeep = [tokio::spawn(keep_up(Arc::clone(&engine))), tokio::spawn(keep_keys(Arc::clone(&engine)))];
     let control = match Control::listen(&settings.data_dir) {
         Ok(control) => Some(tokio::spawn(control.serve(Arc::clone(&engine)))),
@@ -128,6 +132,8 @@ async fn keep_keys(engine: Arc<Engine>) {
         tick.tick().await;
         if let Err(error) = engine.keep_keys().await {
             tracing::warn!(%error, "the signing keys were not read");
+        } else if let Err(error) = engine.publish_next_key().await {
+            tracing::warn!(%error, "no next signing key was made");
         }
         let keys = engine.keys();
         if keys != known {
