@@ -137,6 +137,27 @@ fn what_does_not_open_says_why_and_never_the_pin() {
     });
 }
 
+#[test]
+fn a_token_that_was_away_is_found_again() {
+    with_token("a_token_that_was_away_is_found_again", |options| {
+        let signer = Pkcs11Signer::open(&options).unwrap();
+        let held = signer.generate(SigningAlgorithm::Es256).unwrap();
+        let sign = || signer.sign(&held.reference, SigningAlgorithm::Es256, b"a.b");
+        assert!(sign().is_ok());
+        let config = std::fs::read_to_string(std::env::var_os(CONFIG_VARIABLE).unwrap()).unwrap();
+        let (_, folder) = config.lines().next().unwrap().split_once(" = ").unwrap();
+        let away = format!("{folder}.away");
+        for _ in 0..3 {
+            std::fs::rename(folder, &away).unwrap();
+            assert!(sign().is_err());
+            assert!(signer.generate(SigningAlgorithm::Es256).is_err());
+            std::fs::rename(&away, folder).unwrap();
+            assert!(held.public.is_signature(b"a.b", &sign().unwrap()));
+        }
+        signer.generate(SigningAlgorithm::Es256).unwrap();
+    });
+}
+
 /// The private half is nowhere in the token's files in the clear, and the token gives it to nobody.
 #[test]
 fn a_private_half_stays_in_the_token() {
