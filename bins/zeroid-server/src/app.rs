@@ -7,6 +7,8 @@ use std::time::Instant;
 use zeroid_core::Engine;
 use zeroid_jose::{Random, SystemRandom};
 
+use crate::handlers::metadata::Documents;
+
 /// The running service.
 pub struct App {
     /// The engine.
@@ -18,6 +20,8 @@ pub struct App {
     pub(crate) started: Instant,
     request_prefix: String,
     requests: AtomicU64,
+    /// Documents that are the same until the signing keys change.
+    pub(crate) documents: Documents,
 }
 
 impl App {
@@ -34,6 +38,7 @@ impl App {
             started: Instant::now(),
             request_prefix,
             requests: AtomicU64::new(0),
+            documents: Documents::default(),
         }
     }
 

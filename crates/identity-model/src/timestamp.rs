@@ -89,7 +89,7 @@ impl Timestamp {
         ];
         let mut places = buffer.iter_mut();
         for (value, mut unit, mark) in fields {
-            while let Some(place) = places.next() {
+            for place in places.by_ref() {
                 *place = if unit == 0 { mark } else { digit(value / unit % 10) };
                 if unit == 0 {
                     break;

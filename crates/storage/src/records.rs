@@ -162,7 +162,7 @@ pub struct SigningKeyRecord {
 /// The state of the store when facts were read; opaque to all but the backend that gave it.
 ///
 /// When nothing but issuances happened since, nothing can be stale and the backend may skip its re-checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(pub u64);
 
 /// A fact a decision was based on, in the version it had.

@@ -1,5 +1,6 @@
 //! The engine and how it starts.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use zeroid_identity_model::Timestamp;
@@ -56,6 +57,8 @@ pub struct Engine {
     clock: SharedClock,
     /// The signing keys, and when they were read.
     pub(crate) ring: RwLock<(Arc<KeyRing>, Timestamp)>,
+    /// How often the keys were replaced.
+    pub(crate) ring_changes: AtomicU64,
     operator_keys: RwLock<OperatorKeys>,
 }
 
@@ -101,6 +104,7 @@ impl Engine {
             offload,
             clock,
             ring: RwLock::new((Arc::new(ring), now)),
+            ring_changes: AtomicU64::new(0),
             operator_keys: RwLock::new(operator_keys),
         })
     }
@@ -118,6 +122,12 @@ impl Engine {
     /// The public keys that verify our tokens, those that soon will among them.
     pub fn jwks(&self) -> Jwks {
         self.ring().jwks()
+    }
+
+    /// A number of this process that rises whenever [`Engine::jwks`] may answer differently. Whoever keeps the answer asks
+    /// for the number first.
+    pub fn key_set_version(&self) -> u64 {
+        self.ring_changes.load(Ordering::SeqCst)
     }
 
     /// A number that rises whenever the published keys change: the last change of any of them, in seconds.

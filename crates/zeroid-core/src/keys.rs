@@ -1,5 +1,6 @@
 //! Signing keys between their ring and the store: made once, rotated, retired, and followed by every replica.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use zeroid_identity_model::Timestamp;
@@ -220,6 +221,7 @@ impl Engine {
 
     fn take_keys(&self, ring: Arc<KeyRing>, read_at: Timestamp) {
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = (ring, read_at);
+        self.ring_changes.fetch_add(1, Ordering::SeqCst);
     }
 }
 

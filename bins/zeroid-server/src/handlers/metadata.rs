@@ -1,41 +1,88 @@
-//! Well-known documents.
+//! Well-known documents: written once, until the keys change.
 
+use std::sync::{PoisonError, RwLock};
+
+use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::IF_NONE_MATCH;
+use hyper::header::{HeaderValue, IF_NONE_MATCH};
 use serde_json::{Value, json};
 use zeroid_wire::Metadata;
 
 use crate::app::App;
 use crate::http::{Edge, Reply, Request};
 
+/// The documents as they were written last.
+#[derive(Default)]
+pub(crate) struct Documents {
+    metadata: Kept,
+    key_set: Kept,
+    trust_bundle: Kept,
+}
+
 /// `GET /.well-known/oauth-authorization-server` (RFC 8414 §3).
 pub(crate) async fn authorization_server(app: &App, request: Request) -> Result<Reply, Edge> {
-    let rules = &app.engine.settings().rules;
-    let metadata = Metadata { issuer: &rules.issuer, profile: rules.profile };
-    Ok(cached(&request, &zeroid_wire::authorization_server(&metadata)))
+    let write = || {
+        let rules = &app.engine.settings().rules;
+        zeroid_wire::authorization_server(&Metadata { issuer: &rules.issuer, profile: rules.profile })
+    };
+    Ok(reply(&request, app.documents.metadata.at(0, write)))
 }
 
 /// `GET /.well-known/jwks.json` (RFC 7517 §5).
 pub(crate) async fn jwks(app: &App, request: Request) -> Result<Reply, Edge> {
-    Ok(cached(&request, &json!(app.engine.jwks())))
+    let version = app.engine.key_set_version();
+    Ok(reply(&request, app.documents.key_set.at(version, || json!(app.engine.jwks()))))
 }
 
 /// `GET /.well-known/spiffe-trust-bundle.json` (SPIFFE Trust Domain and Bundle §4).
 pub(crate) async fn trust_bundle(app: &App, request: Request) -> Result<Reply, Edge> {
-    let mut keys = app.engine.jwks();
-    for key in &mut keys.keys {
-        key.usage = Some("JWT-SVID".to_owned());
+    let version = app.engine.key_set_version();
+    let write = || {
+        let mut keys = app.engine.jwks();
+        for key in &mut keys.keys {
+            key.usage = Some("JWT-SVID".to_owned());
+        }
+        let sequence = app.engine.key_set_sequence();
+        json!({"keys": keys.keys, "spiffe_sequence": sequence, "spiffe_refresh_hint": 300})
+    };
+    Ok(reply(&request, app.documents.trust_bundle.at(version, write)))
+}
+
+/// A document as it was written last, if it was.
+#[derive(Default)]
+struct Kept(RwLock<Option<Document>>);
+
+#[derive(Clone)]
+struct Document {
+    version: u64,
+    body: Bytes,
+    etag: HeaderValue,
+}
+
+impl Kept {
+    /// The document of this version.
+    fn at(&self, version: u64, write: impl FnOnce() -> Value) -> Document {
+        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(document) = kept.filter(|document| document.version == version) {
+            return document;
+        }
+        let body = Bytes::from(write().to_string());
+        let etag = HeaderValue::try_from(format!("\"{}\"", zeroid_jose::content_mark(&body)));
+        // INVARIANT: a mark is base64url, which every header takes.
+        let etag = etag.unwrap_or_else(|_| HeaderValue::from_static("\"\""));
+        let document = Document { version, body, etag };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(document.clone());
+        document
     }
-    let sequence = app.engine.key_set_sequence();
-    let bundle = json!({"keys": keys.keys, "spiffe_sequence": sequence, "spiffe_refresh_hint": 300});
-    Ok(cached(&request, &bundle))
 }
 
 /// A document with its mark; nothing but the mark when the caller has it already (RFC 9110 §13.1.2).
-fn cached(request: &Request, document: &Value) -> Reply {
-    let reply = Reply::ok(document);
-    let etag = format!("\"{}\"", zeroid_jose::content_mark(&reply.body));
-    let known =
-        request.header(IF_NONE_MATCH.as_str()).split(',').map(str::trim).any(|tag| tag == etag || tag == "*");
-    if known { Reply::empty(StatusCode::NOT_MODIFIED).cacheable(&etag) } else { reply.cacheable(&etag) }
+fn reply(request: &Request, document: Document) -> Reply {
+    let Document { body, etag, .. } = document;
+    let asked = request.header(IF_NONE_MATCH.as_str());
+    let is_known = |tag: &str| tag == "*" || tag.as_bytes() == etag.as_bytes();
+    if !asked.is_empty() && asked.split(',').map(str::trim).any(is_known) {
+        return Reply::empty(StatusCode::NOT_MODIFIED).cacheable(etag);
+    }
+    Reply::text(body).cacheable(etag)
 }

@@ -61,8 +61,9 @@ impl Reply {
     }
 
     /// Good for five minutes, and recognisable later.
-    pub(crate) fn cacheable(self, etag: &str) -> Self {
-        self.with(CACHE_CONTROL, "public, max-age=300").with(ETAG, etag)
+    pub(crate) fn cacheable(mut self, etag: HeaderValue) -> Self {
+        self.headers.insert(ETAG, etag);
+        self.with_static(CACHE_CONTROL, "public, max-age=300")
     }
 
     /// One more header, known when this was compiled.

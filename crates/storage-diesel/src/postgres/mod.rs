@@ -23,8 +23,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
 use zeroid_storage::{
-    ActorLookup, CredentialFacts, ExchangeFacts, Issuance, KeyFacts, SecretHash, StoreError, Swept,
+    ActorLookup, CredentialFacts, Epoch, ExchangeFacts, Issuance, KeyFacts, SecretHash, StoreError, Swept,
 };
+use zeroid_token_core::CredentialRecord;
 
 use crate::error::{OpenError, unavailable};
 use crate::rows::CredentialRow;
@@ -183,10 +184,10 @@ impl PostgresStore {
     /// Write one verb; answered after the commit.
     async fn write<T: Send + 'static>(
         &self,
-        changes_facts: bool,
+        changes: verbs::Changes,
         verb: impl FnOnce(&mut verbs::Writing<'_>) -> Result<T, StoreError> + Clone + Send + 'static,
     ) -> Result<T, StoreError> {
-        collision::retrying(|| self.writer.write(changes_facts, verb.clone())).await
+        collision::retrying(|| self.writer.write(changes, verb.clone())).await
     }
 
     /// Forget used-up things at their time, and credentials that ended before a moment.
@@ -241,6 +242,11 @@ impl PostgresStore {
         }
         Ok(found)
     }
+}
+
+/// Whether what a credential was judged by at one epoch is what it is at a later one.
+fn is_unchanged(_: &Shared, since: Epoch, now: Epoch, _: &CredentialRecord) -> bool {
+    since == now
 }
 
 /// A condition on an identity, in this dialect.

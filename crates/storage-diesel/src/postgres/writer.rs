@@ -14,7 +14,7 @@ use zeroid_storage::{Epoch, Issuance, StoreError};
 use zeroid_token_core::KeyId;
 
 use super::connection::{Link, Target};
-use super::verbs::{Batch, Issue, Job, Ran, Step, Verb, Writing, apart};
+use super::verbs::{Batch, Changes, Issue, Job, Ran, Step, Verb, Writing, apart};
 use super::{Conn, Shared, bulk, issue, queries};
 use crate::error::{OpenError, unavailable};
 use crate::rows::CredentialRow;
@@ -56,10 +56,10 @@ impl Writer {
     /// Write one verb, in its own savepoint of a shared transaction; answered after the commit.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        changes_facts: bool,
+        changes: Changes,
         verb: impl FnOnce(&mut Writing<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (job, answered) = Verb::new(verb, changes_facts);
+        let (job, answered) = Verb::new(verb, changes);
         self.hand_over(Work::Verb(Box::new(job)))?;
         answered.await.map_err(|_| unavailable("the writer has stopped"))?
     }
@@ -138,7 +138,7 @@ impl Desk {
 
     /// Write everything and commit. An error means that nothing of it is known to be kept.
     fn transaction(&mut self, load: &mut Load) -> Result<(), StoreError> {
-        let changes = load.verbs.iter().any(|verb| verb.changes_facts());
+        let changes = load.verbs.iter().any(|verb| verb.changes() != Changes::Nothing);
         let mut batch = Batch::at(self.begin(changes)?);
         let alone = load.issues.len() + load.verbs.len() == 1;
         if !load.issues.is_empty() && self.issue_together(&mut load.issues, &mut batch).is_err() {
@@ -201,7 +201,7 @@ impl Desk {
             batch: &mut *batch,
             uncut_kids: &mut self.uncut_kids.1,
         });
-        batch.ended(ran, job.changes_facts());
+        batch.ended(ran, job.changes());
         match (ran, alone) {
             (Ran::Done, true) => Ok(()),
             (Ran::Done, false) => savepoint(conn, Step::Keep),
@@ -213,7 +213,7 @@ impl Desk {
     /// What belongs to the transaction as a whole, and its commit.
     fn finish(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let conn = self.link.conn()?;
-        if batch.changed {
+        if batch.changed != Changes::Nothing {
             queries::server::set_epoch(conn, Epoch(batch.epoch.0 + 1))?;
         }
         bulk::count_uses(conn, &batch.uses)?;

@@ -1,35 +1,102 @@
-//! What API keys authenticate, remembered while no fact changes.
+//! What API keys authenticate and what credentials are, remembered while nothing touches it.
 //!
-//! An entry is good only while the epoch it was read at is the current one, and an issuance based on it is
-//! checked against the epoch again by the writer, in the database: a stale entry cannot change an answer. Only the
-//! key's use counter may lag, which no decision reads.
+//! An entry holds while no change is known that touches it since the epoch it was read at, and every change is known
+//! before anybody is told that it happened. An issuance based on it is checked again by the writer, in the order of all
+//! changes: a stale entry cannot change an answer. Only a key's use counter may lag, which no decision reads.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use zeroid_storage::{ActorFacts, Epoch, SecretHash};
+use zeroid_identity_model::CredentialId;
+use zeroid_storage::{ActorFacts, CredentialFacts, Epoch, IdentityRecord, SecretHash};
+
+use super::changes::Mark;
+use super::shared::Shared;
 
 /// Most keys remembered; beyond it all are forgotten. About 4 KiB each.
-const MOST: usize = 16_384;
+const MOST_KEYS: usize = 16_384;
 
-#[derive(Default)]
-pub(super) struct KeyCache {
-    entries: RwLock<HashMap<SecretHash, (Epoch, Arc<ActorFacts>)>>,
+/// Parts of the memory of credentials, so that threads seldom wait for each other.
+const SHARDS: usize = 16;
+
+/// Most credentials remembered in a part; beyond it the part is forgotten. About 3 KiB each.
+const MOST_IN_SHARD: usize = 2_048;
+
+/// A credential's facts, and the identity at its root.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) facts: Arc<CredentialFacts>,
+    pub(super) principal: Arc<IdentityRecord>,
 }
 
-impl KeyCache {
-    /// What was read at exactly this epoch.
-    pub(super) fn get(&self, hash: &SecretHash, epoch: Epoch) -> Option<Arc<ActorFacts>> {
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.get(hash).filter(|(read_at, _)| *read_at == epoch).map(|(_, facts)| Arc::clone(facts))
+struct Entry {
+    known: Known,
+    /// What a cut-off would have to name to touch it.
+    marks: Box<[Mark]>,
+    /// It held at this epoch.
+    held_at: AtomicU64,
+}
+
+pub(super) struct FactCache {
+    shared: Arc<Shared>,
+    keys: RwLock<HashMap<SecretHash, (Epoch, Arc<ActorFacts>)>>,
+    credentials: [RwLock<HashMap<CredentialId, Entry>>; SHARDS],
+}
+
+impl FactCache {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, keys: RwLock::default(), credentials: std::array::from_fn(|_| RwLock::default()) }
     }
 
-    /// Remember what was read at this epoch.
-    pub(super) fn put(&self, hash: SecretHash, epoch: Epoch, facts: Arc<ActorFacts>) {
-        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= MOST {
-            entries.clear();
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Who holds a key, if that is known.
+    pub(super) fn actor(&self, hash: &SecretHash) -> Option<Arc<ActorFacts>> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let (read_at, facts) = keys.get(hash)?;
+        self.shared.changes.facts_hold(*read_at).then(|| Arc::clone(facts))
+    }
+
+    /// Remember who holds a key, as read at this epoch.
+    pub(super) fn remember_actor(&self, hash: SecretHash, epoch: Epoch, facts: Arc<ActorFacts>) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= MOST_KEYS {
+            keys.clear();
         }
-        entries.insert(hash, (epoch, facts));
+        keys.insert(hash, (epoch, facts));
+    }
+
+    /// A credential's facts, if they are known.
+    pub(super) fn credential(&self, jti: CredentialId) -> Option<Known> {
+        // Whatever is raised after this was read is looked at below, or is not known to anybody yet.
+        let now = self.shared.epoch();
+        let shard = self.shard(jti)?.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = shard.get(&jti)?;
+        let held_at = Epoch(entry.held_at.load(Ordering::SeqCst));
+        if held_at < now {
+            if !self.shared.changes.all_hold(held_at, &entry.marks) {
+                return None;
+            }
+            entry.held_at.fetch_max(now.0, Ordering::SeqCst);
+        }
+        Some(entry.known.clone())
+    }
+
+    /// Remember a credential's facts, as read at this epoch; its tenant has this number.
+    pub(super) fn remember_credential(&self, jti: CredentialId, tenant: i64, epoch: Epoch, known: Known) {
+        let Some(shard) = self.shard(jti) else { return };
+        let marks = self.shared.changes.marks(tenant, &known.facts.record.lineage);
+        let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+        if shard.len() >= MOST_IN_SHARD {
+            shard.clear();
+        }
+        shard.insert(jti, Entry { known, marks, held_at: AtomicU64::new(epoch.0) });
+    }
+
+    fn shard(&self, jti: CredentialId) -> Option<&RwLock<HashMap<CredentialId, Entry>>> {
+        self.credentials.get(usize::from(jti.as_bytes()[15]) % SHARDS)
     }
 }

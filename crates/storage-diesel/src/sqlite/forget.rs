@@ -6,7 +6,7 @@ use zeroid_identity_model::Timestamp;
 use zeroid_storage::{StoreError, Swept};
 
 use super::SqliteStore;
-use super::verbs::Writing;
+use super::verbs::{Changes, Writing};
 use crate::error::unavailable;
 
 /// Rows of one transaction: 2 ms of the one writer, and a write to disk like any other.
@@ -39,7 +39,7 @@ impl SqliteStore {
                 let delete = diesel::sql_query(rows).bind::<BigInt, _>(by.as_micros());
                 delete.bind::<BigInt, _>(i64::from(ROWS)).execute(writing.conn).map_err(unavailable)
             };
-            let count = u64::try_from(self.write(false, some).await?).unwrap_or(u64::MAX);
+            let count = u64::try_from(self.write(Changes::Nothing, some).await?).unwrap_or(u64::MAX);
             deleted += count;
             if count < u64::from(ROWS) {
                 break;

@@ -9,7 +9,9 @@ use zeroid_storage::{
 use zeroid_token_core::Order;
 
 use super::SqliteStore;
+use super::memo::exchange_facts;
 use super::reader::Reading;
+use super::verbs::Changes;
 use crate::rows::CredentialRow;
 
 impl SqliteStore {
@@ -21,10 +23,10 @@ impl SqliteStore {
         if let Some(order) = self.shared.try_draw() {
             return Ok(order);
         }
-        self.writer.write(false, |writing| writing.draw()).await
+        self.writer.write(Changes::Nothing, |writing| writing.draw()).await
     }
 
-    /// The reader that remembers a credential, if one does.
+    /// The reader a credential is asked of.
     fn reader_of(jti: CredentialId) -> usize {
         usize::from(jti.as_bytes()[15])
     }
@@ -32,11 +34,11 @@ impl SqliteStore {
     pub(super) async fn facts_of_key(&self, hash: SecretHash) -> Result<Option<KeyFacts>, StoreError> {
         // The epoch first: facts are never older than it says.
         let epoch = self.shared.epoch();
-        if let Some(actor) = self.keys.get(&hash, epoch) {
+        if let Some(actor) = self.known.actor(&hash) {
             return Ok(Some(KeyFacts { actor, order: self.draw().await?, epoch }));
         }
         let lookup = ActorLookup::ApiKey(hash);
-        let read = self.readers.read(move |reading| Ok((reading.actor(&lookup)?, reading.epoch))).await?;
+        let read = self.readers.read(move |reading| Ok((reading.actor(&lookup)?, reading.holds_at))).await?;
         let (Some(actor), epoch) = read else { return Ok(None) };
         Ok(Some(KeyFacts { actor, order: self.draw().await?, epoch }))
     }
@@ -46,6 +48,13 @@ impl SqliteStore {
         subject: CredentialId,
         actor: ActorLookup,
     ) -> Result<ExchangeFacts, StoreError> {
+        let epoch = self.shared.epoch();
+        if let (Some(known), ActorLookup::ApiKey(hash)) = (self.known.credential(subject), &actor)
+            && let Some(actor) = self.known.actor(hash)
+        {
+            let facts = exchange_facts(Some(known), Some(actor), epoch);
+            return Ok(ExchangeFacts { order: self.draw().await?, ..facts });
+        }
         let read = move |reading: &mut Reading<'_>| reading.exchange(subject, &actor);
         let facts = self.readers.read_at(Self::reader_of(subject), read).await?;
         Ok(ExchangeFacts { order: self.draw().await?, ..facts })
@@ -55,7 +64,11 @@ impl SqliteStore {
         &self,
         jti: CredentialId,
     ) -> Result<Option<Arc<CredentialFacts>>, StoreError> {
-        self.readers.read_at(Self::reader_of(jti), move |reading| reading.credential(jti)).await
+        if let Some(known) = self.known.credential(jti) {
+            return Ok(Some(known.facts));
+        }
+        let read = move |reading: &mut Reading<'_>| Ok(reading.credential(jti)?.map(|known| known.facts));
+        self.readers.read_at(Self::reader_of(jti), read).await
     }
 
     pub(super) async fn store_credential(

@@ -1,49 +1,43 @@
-//! What a reader remembers of one state of the facts.
+//! What a reader finds out, and what it remembers of it.
 //!
-//! Every snapshot tells its epoch, and facts that were read at the same epoch are the same facts: credentials that
-//! were issued since change none of them. A credential is written once, so its facts stay the facts of its epoch.
+//! Credentials and keys are remembered for all threads; the identities that credentials name, by each reader for itself.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use zeroid_identity_model::{CredentialId, IdentityId, Timestamp};
+use zeroid_identity_model::{CredentialId, IdentityId};
 use zeroid_storage::{
     ActorFacts, ActorLookup, CredentialFacts, Epoch, ExchangeFacts, IdentityRecord, StoreError,
 };
 use zeroid_token_core::{LiveFacts, Order, Standing};
 
+use super::cache::Known;
 use super::reader::Reading;
+use super::shared::Shared;
 use super::{queries, single};
 use crate::cut_key;
 use crate::error::missing;
 
-/// Most credentials and most identities remembered; beyond it all are forgotten. About 4 KiB each.
-const MOST: usize = 4096;
+/// Most identities remembered; beyond it all are forgotten. About 2 KiB each.
+const MOST: usize = 8192;
 
-/// What was read at one epoch.
+/// Identities, as they were at an epoch.
 #[derive(Default)]
 pub(super) struct Memo {
-    epoch: Option<Epoch>,
+    epoch: Epoch,
     identities: HashMap<IdentityId, Arc<IdentityRecord>>,
-    credentials: HashMap<CredentialId, Arc<CredentialFacts>>,
 }
 
 impl Memo {
-    /// Forget what was read at another epoch.
-    pub(super) fn keep_only(&mut self, epoch: Epoch) {
-        if self.epoch != Some(epoch) {
+    /// Bring it to the epoch of a snapshot. A snapshot may be ahead of what the writer has noted so far; nothing is
+    /// known then of what came between.
+    pub(super) fn bring_to(&mut self, epoch: Epoch, shared: &Shared) {
+        let known = epoch <= shared.epoch();
+        if !(known && self.epoch <= epoch && shared.changes.facts_hold(self.epoch)) {
             self.identities.clear();
-            self.credentials.clear();
-            self.epoch = Some(epoch);
         }
+        self.epoch = epoch;
     }
-}
-
-fn remember<K: std::hash::Hash + Eq, V>(known: &mut HashMap<K, V>, key: K, value: V) {
-    if known.len() >= MOST {
-        known.clear();
-    }
-    known.insert(key, value);
 }
 
 impl Reading<'_> {
@@ -54,42 +48,37 @@ impl Reading<'_> {
         }
         let record = queries::identities::by_id(self.conn, id)?.ok_or_else(|| missing("an identity"))?;
         let record = Arc::new(record);
-        remember(&mut self.memo.identities, id, Arc::clone(&record));
+        if self.memo.identities.len() >= MOST {
+            self.memo.identities.clear();
+        }
+        self.memo.identities.insert(id, Arc::clone(&record));
         Ok(record)
     }
 
-    fn standing(&mut self, id: IdentityId) -> Result<Standing, StoreError> {
-        let standing = |status, expires_at: Option<Timestamp>| Standing { identity: id, status, expires_at };
-        if let Some(known) = self.memo.identities.get(&id) {
-            return Ok(standing(known.identity.status, known.identity.expires_at));
-        }
-        let record = self.identity(id)?;
-        Ok(standing(record.identity.status, record.identity.expires_at))
-    }
-
     /// A credential and what its life is judged by.
-    pub(super) fn credential(
-        &mut self,
-        jti: CredentialId,
-    ) -> Result<Option<Arc<CredentialFacts>>, StoreError> {
-        if let Some(known) = self.memo.credentials.get(&jti) {
-            return Ok(Some(Arc::clone(known)));
+    pub(super) fn credential(&mut self, jti: CredentialId) -> Result<Option<Known>, StoreError> {
+        if let Some(known) = self.known.credential(jti) {
+            return Ok(Some(known));
         }
         let Some((tenant, digest, record)) = queries::credentials::by_jti(self.conn, jti)? else {
             return Ok(None);
         };
         let presenter = self.identity(record.identity())?;
+        let principal = self.identity(record.lineage.root().identity)?;
         let mut standings: Vec<Standing> = Vec::with_capacity(record.lineage.len());
         for link in record.lineage.links() {
             if !standings.iter().any(|known| known.identity == link.identity) {
-                standings.push(self.standing(link.identity)?);
+                let identity = self.identity(link.identity)?;
+                let (status, expires_at) = (identity.identity.status, identity.identity.expires_at);
+                standings.push(Standing { identity: link.identity, status, expires_at });
             }
         }
         let cut_offs = queries::cut_offs::naming(self.conn, &cut_key::of_lineage(tenant, &record.lineage))?;
         let (record, live) = (Arc::new(record), LiveFacts { standings, cut_offs });
         let facts = Arc::new(CredentialFacts { record, digest, live, presenter });
-        remember(&mut self.memo.credentials, jti, Arc::clone(&facts));
-        Ok(Some(facts))
+        let known = Known { facts, principal };
+        self.known.remember_credential(jti, tenant, self.epoch, known.clone());
+        Ok(Some(known))
     }
 
     /// An actor with everything that limits it.
@@ -98,12 +87,12 @@ impl Reading<'_> {
             ActorLookup::Spiffe(_) => return Ok(single::find_actor(self.conn, lookup)?.map(Arc::new)),
             ActorLookup::ApiKey(hash) => hash,
         };
-        if let Some(known) = self.keys.get(hash, self.epoch) {
+        if let Some(known) = self.known.actor(hash) {
             return Ok(Some(known));
         }
         let found = single::find_actor(self.conn, lookup)?.map(Arc::new);
         if let Some(found) = &found {
-            self.keys.put(*hash, self.epoch, Arc::clone(found));
+            self.known.remember_actor(*hash, self.epoch, Arc::clone(found));
         }
         Ok(found)
     }
@@ -115,9 +104,20 @@ impl Reading<'_> {
         actor: &ActorLookup,
     ) -> Result<ExchangeFacts, StoreError> {
         let subject = self.credential(subject)?;
-        let root = subject.as_ref().map(|facts| facts.record.lineage.root().identity);
-        let principal = root.map(|id| self.identity(id)).transpose()?;
         let actor = self.actor(actor)?;
-        Ok(ExchangeFacts { subject, principal, actor, order: Order(0), epoch: self.epoch })
+        Ok(exchange_facts(subject, actor, self.holds_at))
     }
+}
+
+/// What was found out for an exchange; the order is yet to be drawn.
+pub(super) fn exchange_facts(
+    subject: Option<Known>,
+    actor: Option<Arc<ActorFacts>>,
+    epoch: Epoch,
+) -> ExchangeFacts {
+    let (subject, principal) = match subject {
+        Some(Known { facts, principal }) => (Some(facts), Some(principal)),
+        None => (None, None),
+    };
+    ExchangeFacts { subject, principal, actor, order: Order(0), epoch }
 }

@@ -12,6 +12,7 @@ mod watch;
 mod writer;
 
 mod cache;
+mod changes;
 mod memo;
 mod reader;
 
@@ -28,10 +29,11 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use zeroid_identity_model::{Tenant, Timestamp};
-use zeroid_storage::StoreError;
+use zeroid_storage::{Epoch, StoreError};
+use zeroid_token_core::CredentialRecord;
 
 use crate::error::{OpenError, unavailable};
-use cache::KeyCache;
+use cache::FactCache;
 use reader::Readers;
 use shared::{BLOCK, Orders, Shared};
 use watch::FileWatch;
@@ -72,7 +74,7 @@ pub struct SqliteStore {
     readers: Readers,
     pool: connection::Pool,
     shared: Arc<Shared>,
-    keys: Arc<KeyCache>,
+    known: Arc<FactCache>,
     _lock: File,
 }
 
@@ -95,14 +97,15 @@ impl SqliteStore {
         connection::migrate(&mut conn, path)?;
         let io = |why: String| OpenError::Io { path: path.clone(), why };
         let fresh = start_sequence(&mut conn).map_err(|error| io(error.to_string()))?;
-        let (shared, keys) = (Arc::new(fresh), Arc::new(KeyCache::default()));
+        let shared = Arc::new(fresh);
+        let known = Arc::new(FactCache::new(Arc::clone(&shared)));
         // After the first write: now there is a log to watch.
         let watch = FileWatch::new(path);
         let writer = Writer::start(conn, Arc::clone(&shared), watch, options.queue, options.batch)
             .map_err(|error| io(error.to_string()))?;
-        let readers = Readers::start(path, options.readers, options.queue, &keys)?;
+        let readers = Readers::start(path, options.readers, options.queue, &known)?;
         let pool = connection::pool(path, options.pool.max(1))?;
-        Ok(Self { writer, readers, pool, shared, keys, _lock: lock })
+        Ok(Self { writer, readers, pool, shared, known, _lock: lock })
     }
 
     /// Write what waits, put everything into the one file, and let go of it. Dropping the store does the same.
@@ -146,10 +149,10 @@ impl SqliteStore {
     /// Write one verb; answered after the commit.
     async fn write<T: Send + 'static>(
         &self,
-        changes_facts: bool,
+        changes: verbs::Changes,
         verb: impl FnOnce(&mut verbs::Writing<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.write(changes_facts, verb).await
+        self.writer.write(changes, verb).await
     }
 
     /// Read on a pooled connection, away from the async threads.
@@ -189,6 +192,11 @@ impl SqliteStore {
         }
         Ok(found)
     }
+}
+
+/// Whether what a credential was judged by at one epoch is what it is at a later one.
+fn is_unchanged(shared: &Shared, since: Epoch, now: Epoch, record: &CredentialRecord) -> bool {
+    shared.is_unchanged(since, now, record)
 }
 
 /// Reserve the first numbers, after all that may have been handed out before.

@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use tokio::sync::oneshot;
 use zeroid_storage::{Epoch, StoreError};
 
-use super::cache::KeyCache;
+use super::cache::FactCache;
 use super::memo::Memo;
 use super::statement::{BeginRead, Commit, Rollback};
 use super::{Conn, connection, queries};
@@ -23,8 +23,12 @@ const MOST: usize = 64;
 pub(super) struct Reading<'a> {
     pub(super) conn: &'a mut Conn,
     pub(super) memo: &'a mut Memo,
-    pub(super) keys: &'a KeyCache,
+    pub(super) known: &'a FactCache,
+    /// The epoch of the snapshot.
     pub(super) epoch: Epoch,
+    /// What is found out holds at this epoch, whether it was read or remembered: the snapshot may be ahead of what the
+    /// writer has noted, and what is remembered is judged by that.
+    pub(super) holds_at: Epoch,
 }
 
 /// Read, or answer that there was no snapshot to read.
@@ -42,15 +46,15 @@ impl Readers {
         path: &Path,
         count: usize,
         queue: usize,
-        keys: &Arc<KeyCache>,
+        known: &Arc<FactCache>,
     ) -> Result<Self, OpenError> {
         let io = |why: std::io::Error| OpenError::Io { path: path.to_owned(), why: why.to_string() };
         let mut readers = Self { queues: Vec::new(), threads: Vec::new(), next: AtomicUsize::new(0) };
         for number in 0..count.max(1) {
-            let (conn, keys) = (connection::open(path, false)?, Arc::clone(keys));
+            let (conn, known) = (connection::open(path, false)?, Arc::clone(known));
             let (works, waiting) = sync_channel(queue);
             let thread = std::thread::Builder::new().name(format!("zeroid-reader-{number}"));
-            readers.threads.push(thread.spawn(move || run(conn, &keys, &waiting)).map_err(io)?);
+            readers.threads.push(thread.spawn(move || run(conn, &known, &waiting)).map_err(io)?);
             readers.queues.push(works);
         }
         Ok(readers)
@@ -94,7 +98,7 @@ impl Drop for Readers {
     }
 }
 
-fn run(mut conn: Conn, keys: &KeyCache, waiting: &Receiver<Work>) {
+fn run(mut conn: Conn, known: &FactCache, waiting: &Receiver<Work>) {
     let mut memo = Memo::default();
     while let Ok(first) = waiting.recv() {
         // All that waits is taken before the snapshot is: nobody is shown a state older than their question.
@@ -104,16 +108,17 @@ fn run(mut conn: Conn, keys: &KeyCache, waiting: &Receiver<Work>) {
         {
             works.push(work);
         }
-        read_batch(&mut conn, &mut memo, keys, works);
+        read_batch(&mut conn, &mut memo, known, works);
     }
 }
 
-fn read_batch(conn: &mut Conn, memo: &mut Memo, keys: &KeyCache, works: Vec<Work>) {
+fn read_batch(conn: &mut Conn, memo: &mut Memo, known: &FactCache, works: Vec<Work>) {
     let begun = BeginRead.execute(conn).map_err(unavailable).and_then(|_| queries::server::epoch(conn));
     match begun {
         Ok(epoch) => {
-            memo.keep_only(epoch);
-            let mut reading = Reading { conn, memo, keys, epoch };
+            let holds_at = epoch.min(known.shared().epoch());
+            memo.bring_to(epoch, known.shared());
+            let mut reading = Reading { conn, memo, known, epoch, holds_at };
             for work in works {
                 work(Ok(&mut reading));
             }

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use zeroid_identity_model::Tenant;
 use zeroid_storage::{Epoch, StoreError};
-use zeroid_token_core::Order;
+use zeroid_token_core::{CredentialRecord, Order};
 
 use super::Conn;
+use super::changes::ChangeLog;
 use crate::tenants::TenantNumbers;
 
 /// Numbers of the sequence reserved by one write. What is left of a block after a crash is never used.
@@ -22,6 +23,8 @@ pub(super) struct Shared {
     /// The last number that callers may be handed: everything up to it is reserved on disk.
     reserved: AtomicU64,
     tenants: TenantNumbers,
+    /// What changed up to the epoch.
+    pub(super) changes: ChangeLog,
 }
 
 impl Shared {
@@ -31,6 +34,7 @@ impl Shared {
             drawn: AtomicU64::new(reserved_before),
             reserved: AtomicU64::new(reserved_before + BLOCK),
             tenants: TenantNumbers::default(),
+            changes: ChangeLog::default(),
         }
     }
 
@@ -42,6 +46,15 @@ impl Shared {
     /// The epoch that was committed; before anything of that transaction is answered.
     pub(super) fn raise_epoch(&self, to: Epoch) {
         self.epoch.fetch_max(to.0, Ordering::SeqCst);
+    }
+
+    /// Whether what a credential was judged by at one epoch is what it is at a later one.
+    pub(super) fn is_unchanged(&self, since: Epoch, now: Epoch, record: &CredentialRecord) -> bool {
+        if since >= now {
+            return since == now;
+        }
+        let marks = |tenant| self.changes.marks(tenant, &record.lineage);
+        self.tenant(record.tenant()).is_some_and(|tenant| self.changes.all_hold(since, &marks(tenant)))
     }
 
     pub(super) fn tenant(&self, tenant: &Tenant) -> Option<i64> {

@@ -12,7 +12,7 @@ use zeroid_token_core::KeyId;
 
 use super::shared::Shared;
 use super::statement::{BeginWrite, Commit, Release, Rollback, RollbackTo, Savepoint};
-use super::verbs::{Batch, Issue, Job, Ran, Step, Verb, Writing, apart};
+use super::verbs::{Batch, Changes, Issue, Job, Ran, Step, Verb, Writing, apart};
 use super::watch::FileWatch;
 use super::{Conn, issue, queries, sequence, single};
 use crate::error::unavailable;
@@ -50,13 +50,13 @@ impl Writer {
 
     /// Write one verb, in its own savepoint of a shared transaction; answered after the commit.
     ///
-    /// `changes_facts` is false only for issuances, which change nothing a decision is based on.
+    /// `changes` says what it changes of what decisions are based on.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        changes_facts: bool,
+        changes: Changes,
         verb: impl FnOnce(&mut Writing<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (job, answered) = Verb::new(verb, changes_facts);
+        let (job, answered) = Verb::new(verb, changes);
         self.hand_over(Work::Verb(Box::new(job)))?;
         answered.await.map_err(|_| unavailable("the writer has stopped"))?
     }
@@ -172,11 +172,16 @@ impl Desk {
     fn begin(&mut self) -> Result<Batch, StoreError> {
         BeginWrite.execute(&mut self.conn).map_err(unavailable)?;
         let epoch = queries::server::epoch(&mut self.conn)?;
-        if self.uncut_kids.0 != epoch {
-            self.uncut_kids = (epoch, HashSet::new());
+        if epoch > self.shared.epoch() {
+            // A commit that was thought to have failed, or another process: nobody knows what it changed.
+            self.shared.changes.note(epoch, Changes::Facts, &[]);
+            self.shared.raise_epoch(epoch);
         }
-        // Above what we know if another process wrote; never below.
-        self.shared.raise_epoch(epoch);
+        // A signing key is cut off together with a change of the keys, which are facts.
+        if !self.shared.changes.facts_hold(self.uncut_kids.0) {
+            self.uncut_kids.1.clear();
+        }
+        self.uncut_kids.0 = epoch;
         Ok(Batch::at(epoch))
     }
 
@@ -186,7 +191,7 @@ impl Desk {
 
     fn run_one(&mut self, job: &mut dyn Job, batch: &mut Batch) -> Ran {
         let ran = job.run(&mut self.writing(batch));
-        batch.ended(ran, job.changes_facts());
+        batch.ended(ran, job.changes());
         ran
     }
 
@@ -201,11 +206,13 @@ impl Desk {
             sequence::reserve(&mut self.conn, up_to)?;
         }
         let raised = Epoch(batch.epoch.0 + 1);
-        if batch.changed {
+        let changes = batch.changed != Changes::Nothing;
+        if changes {
             queries::server::set_epoch(&mut self.conn, raised)?;
         }
         Commit.execute(&mut self.conn).map_err(unavailable)?;
-        if batch.changed {
+        if changes {
+            self.shared.changes.note(raised, batch.changed, &batch.cuts);
             self.shared.raise_epoch(raised);
         }
         if let Some(up_to) = reserve {

@@ -10,6 +10,7 @@ use zeroid_storage::{
 };
 use zeroid_token_core::{CutOff, CutOffKey, Reason};
 
+use super::job::Changes;
 use super::writing::Writing;
 use super::{Conn, ThisStore, queries};
 use crate::rows::CredentialRow;
@@ -69,7 +70,7 @@ impl CredentialStore for ThisStore {
             }
             writing.cut(Some((id, &tenant)), key, &reason, now)
         };
-        self.write(true, cut).await
+        self.write(Changes::CutOffs, cut).await
     }
 
     async fn credential(

@@ -8,6 +8,7 @@ use zeroid_storage::{
 };
 use zeroid_token_core::CutOffKey;
 
+use super::job::Changes;
 use super::writing::Writing;
 use super::{Conn, ThisStore, queries};
 
@@ -20,7 +21,7 @@ impl IdentityStore for ThisStore {
             queries::identities::insert(writing.conn, tenant, &identity)?;
             key.iter().try_for_each(|key| queries::keys::insert(writing.conn, tenant, key))
         };
-        self.write(true, register).await
+        self.write(Changes::Facts, register).await
     }
 
     async fn identity(&self, tenant: &Tenant, id: IdentityId) -> Result<Option<IdentityRecord>, StoreError> {
@@ -56,7 +57,7 @@ impl IdentityStore for ThisStore {
     }
 
     async fn change_identity(&self, change: IdentityChange) -> Result<(), StoreError> {
-        self.write(true, move |writing| apply(writing, change)).await
+        self.write(Changes::Facts, move |writing| apply(writing, change)).await
     }
 
     async fn newest_key_prefixes(

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use zeroid_storage::{Issuance, StoreError};
 use zeroid_token_core::{Dead, Source, live};
 
-use super::job::Ran;
+use super::job::{Changes, Ran};
 use super::writing::Writing;
 use super::{Step, queries, savepoint};
 use crate::rows::CredentialRow;
@@ -37,7 +37,7 @@ impl Issue {
     /// Whether what its caller judged is still so, and nothing else has to be looked at.
     pub(crate) fn stands(&self, writing: &mut Writing<'_>) -> Result<bool, StoreError> {
         let (issuance, own) = (&self.issuance, self.issuance.record.lineage.own());
-        Ok(writing.is_current(issuance.epoch)
+        Ok(writing.is_current(issuance.epoch, &issuance.record)
             && issuance.now < issuance.record.expires_at
             && issuance.spends.len() <= 1
             && !writing.is_cut(&own.kid)?)
@@ -72,7 +72,7 @@ pub(crate) fn apart(writing: &mut Writing<'_>, issue: &mut Issue) -> Result<(), 
         Err(_) => (Ran::Undone, Step::Undo),
     };
     savepoint(writing.conn, end)?;
-    writing.batch.ended(ran, false);
+    writing.batch.ended(ran, Changes::Nothing);
     issue.outcome = Some(outcome);
     Ok(())
 }
@@ -84,7 +84,7 @@ pub(crate) fn apart(writing: &mut Writing<'_>, issue: &mut Issue) -> Result<(), 
 fn issue_one(writing: &mut Writing<'_>, issuance: &Issuance, row: &CredentialRow) -> Result<(), StoreError> {
     let record = &issuance.record;
     let own = record.lineage.own();
-    let unchanged = writing.is_current(issuance.epoch);
+    let unchanged = writing.is_current(issuance.epoch, record);
     if !unchanged {
         for guard in &issuance.guards {
             if !queries::facts::holds(writing.conn, *guard)? {

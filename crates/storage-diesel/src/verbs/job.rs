@@ -16,6 +16,17 @@ pub(crate) enum Ran {
     Undone,
 }
 
+/// What a verb changes of what decisions are based on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Changes {
+    /// Nothing: credentials that are issued, or forgotten when they have ended.
+    Nothing,
+    /// Cut-offs, every one of them made by [`Writing::cut`], and nothing else.
+    CutOffs,
+    /// Whatever else.
+    Facts,
+}
+
 /// A verb that waits to be written.
 pub(crate) trait Job: Send {
     /// Run inside the transaction.
@@ -25,8 +36,8 @@ pub(crate) trait Job: Send {
     /// it is true, refusals included.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 
-    /// Whether it changes what decisions are based on; only issuances do not.
-    fn changes_facts(&self) -> bool;
+    /// What it changes of what decisions are based on.
+    fn changes(&self) -> Changes;
 }
 
 /// How long after it was asked for a verb may still be done. Its caller has been told by then, or soon will be, that it
@@ -38,14 +49,14 @@ pub(crate) struct Verb<T, F> {
     verb: Option<F>,
     outcome: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
-    changes_facts: bool,
+    changes: Changes,
     asked_at: Instant,
 }
 
 impl<T, F> Verb<T, F> {
-    pub(crate) fn new(verb: F, changes_facts: bool) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
+    pub(crate) fn new(verb: F, changes: Changes) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
         let (answer, answered) = oneshot::channel();
-        (Self { verb: Some(verb), outcome: None, answer, changes_facts, asked_at: now() }, answered)
+        (Self { verb: Some(verb), outcome: None, answer, changes, asked_at: now() }, answered)
     }
 
     fn is_late(&self) -> bool {
@@ -78,8 +89,8 @@ where
         drop(answer.send(committed.and_then(|()| outcome.unwrap_or_else(not_run))));
     }
 
-    fn changes_facts(&self) -> bool {
-        self.changes_facts
+    fn changes(&self) -> Changes {
+        self.changes
     }
 }
 

@@ -10,10 +10,10 @@ mod others;
 mod writing;
 
 pub(super) use issue::{Issue, apart};
-pub(super) use job::{Job, Ran, Verb};
+pub(super) use job::{Changes, Job, Ran, Verb};
 pub(super) use writing::{Batch, Writing};
 
-use super::{Conn, Orders, Shared, ThisStore, queries, savepoint};
+use super::{Conn, Orders, Shared, ThisStore, is_unchanged, queries, savepoint};
 
 /// What is done to the savepoint of one verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use zeroid_storage::{
 };
 use zeroid_token_core::{CutOff, CutOffKey, KeyId, Reason};
 
+use super::job::Changes;
 use super::writing::Writing;
 use super::{Conn, ThisStore, queries};
 
@@ -29,7 +30,7 @@ impl ApiKeyStore for ThisStore {
             }
             queries::keys::insert(writing.conn, tenant, &key)
         };
-        self.write(true, create).await
+        self.write(Changes::Facts, create).await
     }
 
     async fn api_key(&self, tenant: &Tenant, id: ApiKeyId) -> Result<Option<ApiKeyRecord>, StoreError> {
@@ -64,7 +65,7 @@ impl ApiKeyStore for ThisStore {
             queries::keys::revoke(writing.conn, key, &reason, now)?;
             writing.cut(Some((tenant, &of)), CutOffKey::ApiKey(id), &reason, now)
         };
-        self.write(true, revoke).await
+        self.write(Changes::Facts, revoke).await
     }
 }
 
@@ -75,7 +76,7 @@ impl PolicyStore for ThisStore {
             let tenant = writing.tenant(&policy.tenant)?;
             queries::policies::insert(writing.conn, tenant, &policy)
         };
-        self.write(true, create).await
+        self.write(Changes::Facts, create).await
     }
 
     async fn default_policy(&self, mut fresh: PolicyRecord) -> Result<PolicyRecord, StoreError> {
@@ -94,7 +95,7 @@ impl PolicyStore for ThisStore {
             queries::policies::insert(writing.conn, tenant, &fresh)?;
             Ok(fresh)
         };
-        self.write(true, create).await
+        self.write(Changes::Facts, create).await
     }
 
     async fn policy(&self, tenant: &Tenant, id: PolicyId) -> Result<Option<PolicyRecord>, StoreError> {
@@ -114,7 +115,7 @@ impl PolicyStore for ThisStore {
             let tenant = writing.known_tenant(&policy.tenant)?;
             queries::policies::change(writing.conn, tenant, &policy)
         };
-        self.write(true, change).await
+        self.write(Changes::Facts, change).await
     }
 
     async fn delete_policy(&self, tenant: &Tenant, id: PolicyId) -> Result<(), StoreError> {
@@ -123,7 +124,7 @@ impl PolicyStore for ThisStore {
             let tenant = writing.known_tenant(&of)?;
             queries::policies::delete(writing.conn, tenant, id)
         };
-        self.write(true, delete).await
+        self.write(Changes::Facts, delete).await
     }
 }
 
@@ -145,7 +146,7 @@ impl SigningKeyStore for ThisStore {
             queries::server::replace_signing_keys(writing.conn, &keys)?;
             queries::server::signing_keys(writing.conn)
         };
-        self.write(true, first).await
+        self.write(Changes::Facts, first).await
     }
 
     async fn change_signing_keys(
@@ -165,7 +166,7 @@ impl SigningKeyStore for ThisStore {
             }
             queries::server::replace_signing_keys(writing.conn, &keys)
         };
-        self.write(true, change).await
+        self.write(Changes::Facts, change).await
     }
 }
 
@@ -177,7 +178,7 @@ impl ServerStore for ThisStore {
             Some(stored) => Ok(stored),
             None => queries::server::add_fact(writing.conn, &name, &value).map(|()| value),
         };
-        self.write(true, insert).await
+        self.write(Changes::Facts, insert).await
     }
 
     async fn fact(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -195,7 +196,7 @@ impl ServerStore for ThisStore {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.write(false, |writing| queries::server::touch(writing.conn)).await?;
+        self.write(Changes::Nothing, |writing| queries::server::touch(writing.conn)).await?;
         self.can_read().await
     }
 }
@@ -221,6 +222,6 @@ impl ThisStore {
             }
             Ok(expired)
         };
-        self.write(true, expire).await
+        self.write(Changes::Facts, expire).await
     }
 }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use zeroid_identity_model::{ApiKeyId, Tenant, Timestamp};
 use zeroid_storage::{Epoch, StoreError};
-use zeroid_token_core::{CutOff, CutOffKey, KeyId, Order, Reason};
+use zeroid_token_core::{CredentialRecord, CutOff, CutOffKey, KeyId, Order, Reason};
 
-use super::job::Ran;
-use super::{Conn, Orders, Shared, queries};
+use super::job::{Changes, Ran};
+use super::{Conn, Orders, Shared, is_unchanged, queries};
+use crate::cut_key;
 
 /// What a verb sees while it is written.
 pub(crate) struct Writing<'a> {
@@ -21,8 +22,12 @@ pub(crate) struct Writing<'a> {
 pub(crate) struct Batch {
     /// The epoch the transaction began with.
     pub(crate) epoch: Epoch,
-    /// Whether a verb of it changed facts.
-    pub(crate) changed: bool,
+    /// The most that a verb of it changed.
+    pub(crate) changed: Changes,
+    /// The keys it cut off, by the verbs that were kept.
+    pub(crate) cuts: Vec<Vec<u8>>,
+    /// Those cut off by the verb that runs.
+    fresh_cuts: Vec<Vec<u8>>,
     /// Whether a verb of it added a tenant, which may yet be undone.
     added_tenant: bool,
     /// Uses of API keys, by the verbs that were kept.
@@ -37,7 +42,9 @@ impl Batch {
     pub(crate) fn at(epoch: Epoch) -> Self {
         Self {
             epoch,
-            changed: false,
+            changed: Changes::Nothing,
+            cuts: Vec::new(),
+            fresh_cuts: Vec::new(),
             added_tenant: false,
             uses: BTreeMap::new(),
             fresh_uses: Vec::new(),
@@ -46,10 +53,12 @@ impl Batch {
     }
 
     /// Keep what a verb did, or forget it.
-    pub(crate) fn ended(&mut self, ran: Ran, changes_facts: bool) {
+    pub(crate) fn ended(&mut self, ran: Ran, changes: Changes) {
         let fresh = std::mem::take(&mut self.fresh_uses);
+        let cuts = std::mem::take(&mut self.fresh_cuts);
         if ran == Ran::Done {
-            self.changed |= changes_facts;
+            self.changed = self.changed.max(changes);
+            self.cuts.extend(cuts);
             fresh.into_iter().for_each(|(id, at)| self.count_use(id, at));
         }
     }
@@ -63,9 +72,9 @@ impl Batch {
 }
 
 impl Writing<'_> {
-    /// Whether facts read at that epoch cannot have changed since.
-    pub(crate) const fn is_current(&self, epoch: Epoch) -> bool {
-        !self.batch.changed && self.batch.epoch.0 == epoch.0
+    /// Whether what a credential was judged by, at that epoch, cannot have changed since.
+    pub(crate) fn is_current(&self, epoch: Epoch, record: &CredentialRecord) -> bool {
+        self.batch.changed == Changes::Nothing && is_unchanged(self.shared, epoch, self.batch.epoch, record)
     }
 
     /// The next number of the sequence, after every number drawn so far; it is reserved by the commit.
@@ -110,16 +119,18 @@ impl Writing<'_> {
         now: Timestamp,
     ) -> Result<CutOff, StoreError> {
         let order = self.draw()?;
+        self.batch.fresh_cuts.push(cut_key::encode(of.map_or(0, |(id, _)| id), &key));
         queries::cut_offs::insert(self.conn, of, key, order, reason, now)
     }
 
     /// Whether a signing key was cut off; asked once a key and epoch.
     pub(crate) fn is_cut(&mut self, kid: &KeyId) -> Result<bool, StoreError> {
-        if !self.batch.changed && self.uncut_kids.contains(kid) {
+        let unchanged = self.batch.changed == Changes::Nothing;
+        if unchanged && self.uncut_kids.contains(kid) {
             return Ok(false);
         }
         let cut = queries::cut_offs::is_signing_key_cut(self.conn, kid)?;
-        if !cut && !self.batch.changed {
+        if !cut && unchanged {
             self.uncut_kids.insert(kid.clone());
         }
         Ok(cut)
