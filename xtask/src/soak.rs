@@ -34,7 +34,8 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         let count = count.map_or(soak.count, String::as_str);
         let (file, names) = soak.test;
         println!("soak {}: {count}", soak.name);
-        let words = ["test", "--release", "-p", "zeroid-tests", "--test", file, "--", "--nocapture", names];
+        // The whole workspace, so that features and libraries are those of every other build.
+        let words = ["test", "--release", "--workspace", "--test", file, "--", "--nocapture", names];
         // One after the other: what is measured must not be disturbed.
         process::run(cargo(&words).args(["--test-threads", "1"]).env(soak.variable, count))?;
     }

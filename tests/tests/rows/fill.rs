@@ -78,15 +78,28 @@ impl Agents {
     fn body(&self, jti: &str, issued: &str, ended: &str) -> String {
         let record: Value = serde_json::from_str(&self.body).unwrap();
         let own = &record["lineage"][0];
-        let put = |text: String, from: &Value, to: &str| {
-            format!("replace({text}, '{}', {to})", from.as_str().unwrap())
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let mut pieces = vec![(true, self.body.clone())];
+        for (from, to) in [
+            (text(&own["jti"]), jti),
+            (self.identity.clone(), "who.uuid"),
+            (self.uri.clone(), "who.spiffe_id"),
+            (text(&own["issued_at"]), issued),
+            (text(&record["expires_at"]), ended),
+        ] {
+            let split = |(literal, piece): (bool, String)| -> Vec<(bool, String)> {
+                if !literal {
+                    return vec![(literal, piece)];
+                }
+                let parts: Vec<_> = piece.split(&from).map(|part| (true, part.to_owned())).collect();
+                between(parts, (false, to.to_owned()))
+            };
+            pieces = pieces.into_iter().flat_map(split).collect();
+        }
+        let shown = |(literal, piece): (bool, String)| {
+            if literal { format!("'{}'", piece.replace('\'', "''")) } else { format!("({piece})") }
         };
-        let text = format!("'{}'", self.body.replace('\'', "''"));
-        let text = put(text, &own["jti"], jti);
-        let text = put(text, &json!(self.identity), "who.uuid");
-        let text = put(text, &json!(self.uri), "who.spiffe_id");
-        let text = put(text, &own["issued_at"], issued);
-        put(text, &record["expires_at"], ended)
+        pieces.into_iter().map(shown).collect::<Vec<_>>().join(" || ")
     }
 
     fn postgres(&self, start: u64, apart: u64, from: u64, to: u64) -> String {
@@ -98,10 +111,13 @@ impl Agents {
         let body = self.body("made.hex::uuid::text", &time("made.at"), &time("made.ended"));
         format!(
             "INSERT INTO credentials SELECT decode(hex, 'hex'), {tenant}, who.id, decode(hex, 'hex'), 0, at, ended,
-                decode(md5(hex) || md5(hex || 'x'), 'hex'), {body}
-             FROM (SELECT i, {start} + i * {apart} AS at, (({start} + i * {apart}) / 1000000 + 3600) * 1000000 AS ended,
-                lpad(to_hex(({start} + i * {apart}) / 1000), 12, '0') || '7' || substr(md5(i::text), 1, 3) || '8' ||
-                substr(md5(i::text), 4, 15) AS hex FROM generate_series({from}::bigint, {to}::bigint) AS i) AS made
+                decode(sum || sum, 'hex'), {body}
+             FROM (SELECT i, sum, {start} + i * {apart} AS at,
+                (({start} + i * {apart}) / 1000000 + 3600) * 1000000 AS ended,
+                lpad(to_hex(({start} + i * {apart}) / 1000), 12, '0') || '7' || substr(sum, 1, 3) || '8' ||
+                substr(sum, 4, 15) AS hex
+                FROM (SELECT i, md5(i::text) AS sum FROM generate_series({from}::bigint, {to}::bigint) AS i) AS sums
+             ) AS made
              JOIN who ON who.n = abs(hashint8(i)) % (SELECT count(*) FROM who)",
             tenant = self.tenant
         )
@@ -126,6 +142,13 @@ impl Agents {
             tenant = self.tenant
         )
     }
+}
+
+/// Things with one more between each two.
+fn between<T: Clone>(things: Vec<T>, one_more: T) -> Vec<T> {
+    let mut all: Vec<T> = things.into_iter().flat_map(|thing| [one_more.clone(), thing]).collect();
+    all.remove(0);
+    all
 }
 
 /// Live tokens that were issued over the last weeks: with the digest the server would have recorded.
@@ -175,10 +198,20 @@ pub(crate) fn old_tokens(database: &Database, agents: &Agents, count: usize) -> 
         tokens.push(token);
     }
     database.run(statements);
+    if matches!(database.kind, Kind::Postgres { .. }) {
+        database.run(days().map(|day| {
+            let (from, to) = (day * MICROS_PER_DAY, (day + 1) * MICROS_PER_DAY);
+            format!(
+                "INSERT INTO credential_partitions (name, from_at, to_at) \
+                 VALUES ('credentials_past{day}', {from}, {to}) ON CONFLICT DO NOTHING"
+            )
+        }));
+    }
     tokens
 }
 
-/// The partition of a past day, as the server would have made it on that day.
+/// The partition of a past day, as the server would have made it on that day. It is told of it when it is full: what is
+/// over and empty would be dropped.
 fn make_partition(database: &Database, day: u64) -> String {
     if matches!(database.kind, Kind::Sqlite) {
         return String::new();
@@ -186,11 +219,10 @@ fn make_partition(database: &Database, day: u64) -> String {
     let (from, to) = (day * MICROS_PER_DAY, (day + 1) * MICROS_PER_DAY);
     format!(
         "CREATE TABLE IF NOT EXISTS credentials_past{day} (LIKE credentials INCLUDING DEFAULTS);
-         SELECT NOT EXISTS (SELECT FROM credential_partitions WHERE name = 'credentials_past{day}') AS fresh \\gset
+         SELECT NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = 'credentials_past{day}'::regclass) AS fresh \\gset
          \\if :fresh
          ALTER TABLE credentials ATTACH PARTITION credentials_past{day}
              FOR VALUES FROM ('\\x{:012x}{:020x}') TO ('\\x{:012x}{:020x}');
-         INSERT INTO credential_partitions (name, from_at, to_at) VALUES ('credentials_past{day}', {from}, {to});
          \\endif
          SELECT 1 LIMIT 0",
         from / 1000, 0, to / 1000, 0

@@ -23,7 +23,7 @@ const IDENTITIES: usize = 2000;
 
 /// How much slower a full table may be. A small one says little about size, and is only to show that all this works.
 const SLOWER: f64 = 1.3;
-const SLOWER_WHEN_SMALL: f64 = 6.0;
+const SLOWER_WHEN_SMALL: f64 = 10.0;
 const SMALL: u64 = 1_000_000;
 
 /// How many rows; `cargo xtask soak rows` makes it more.

@@ -127,20 +127,24 @@ fn make(conn: &mut Conn, day: i64) -> QueryResult<()> {
     })
 }
 
-/// Count the oldest partition whose span is over, and find when the last of it ends. One a sweep, once for ever.
+/// Count the oldest partition whose span is over, and find when the last of it ends: one a sweep, and each once.
 fn measure(conn: &mut Conn) -> Result<(), StoreError> {
     let over = moment(conn)? - GRACE_MICROS;
     let next = "SELECT name, 0::bigint AS row_count, is_detached FROM credential_partitions \
                 WHERE to_at < $1 AND row_count IS NULL ORDER BY to_at LIMIT 1";
     let next = diesel::sql_query(next).bind::<BigInt, _>(over).get_result::<Partition>(conn);
     let Some(partition) = next.optional().map_err(unavailable)? else { return Ok(()) };
-    let count =
-        format!("SELECT count(*) AS row_count, max(expires_at) AS last_expiry FROM {}", partition.name);
+    measure_one(conn, &partition.name).map(drop)
+}
+
+/// Count a partition, find when the last of it ends, and write both down.
+fn measure_one(conn: &mut Conn, name: &str) -> Result<Measured, StoreError> {
+    let count = format!("SELECT count(*) AS row_count, max(expires_at) AS last_expiry FROM {name}");
     let found: Measured = diesel::sql_query(count).get_result(conn).map_err(unavailable)?;
     let keep = "UPDATE credential_partitions SET row_count = $2, last_expiry = $3 WHERE name = $1";
-    let keep = diesel::sql_query(keep).bind::<Text, _>(partition.name);
-    let keep = keep.bind::<BigInt, _>(found.row_count);
-    keep.bind::<Nullable<BigInt>, _>(found.last_expiry).execute(conn).map(drop).map_err(unavailable)
+    let keep = diesel::sql_query(keep).bind::<Text, _>(name).bind::<BigInt, _>(found.row_count);
+    keep.bind::<Nullable<BigInt>, _>(found.last_expiry).execute(conn).map_err(unavailable)?;
+    Ok(found)
 }
 
 /// Drop the partitions in which everything ended before a moment; gives how many credentials that were.
@@ -153,6 +157,11 @@ fn drop_ended(conn: &mut Conn, before: Timestamp) -> Result<u64, StoreError> {
         // Taking it out stops tokens for a moment; removing its files, which takes longer, stops nobody.
         let name = &partition.name;
         if !partition.is_detached {
+            // Measured long ago: whatever came since, though nothing should have, must not go with it.
+            let found = measure_one(conn, name)?;
+            if found.last_expiry.is_some_and(|last| last >= before.as_micros()) {
+                continue;
+            }
             conn.batch_execute(&format!(
                 "BEGIN; ALTER TABLE credentials DETACH PARTITION {name};
                  UPDATE credential_partitions SET is_detached = true WHERE name = '{name}'; COMMIT"

@@ -136,6 +136,10 @@ async fn a_partition_goes_when_all_of_it_ended_long_ago_and_stays_while_one_has_
     assert!(sql(&url, &format!("SELECT 1 FROM {gone}")).is_err(), "its files are gone, too");
     assert!(store.credential(&ours(), old[0]).await.unwrap().is_none());
     assert!(store.credential(&ours(), old[2]).await.unwrap().is_some(), "another of its day has not ended");
+    // A measure that is wrong drops nothing: it is taken again before.
+    sql(&url, &format!("UPDATE credential_partitions SET last_expiry = 0 WHERE name = '{kept}'")).unwrap();
+    store.sweep(now(), at(0)).await.unwrap();
+    assert!(names(&url).contains(&kept) && store.credential(&ours(), old[3]).await.unwrap().is_some());
 }
 
 #[tokio::test]
