@@ -1,5 +1,7 @@
 //! Compact JWS (RFC 7515 §7.1): strict reading, and the two ways of authenticity.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
@@ -65,7 +67,7 @@ pub struct Header {
 #[derive(Clone, Debug)]
 pub struct Compact<'a> {
     /// The header.
-    pub header: Header,
+    pub header: Arc<Header>,
     /// The payload, decoded.
     pub payload: Vec<u8>,
     /// What was signed: header and payload as they were sent.
@@ -79,6 +81,14 @@ pub struct Compact<'a> {
 /// # Errors
 /// [`JwsError`]; the bounds are checked before anything is decoded.
 pub fn parse(compact: &str) -> Result<Unverified<Compact<'_>>, JwsError> {
+    parse_knowing(compact, |_| None)
+}
+
+/// Take a compact JWS apart; what some encoded headers say is known already.
+pub(crate) fn parse_knowing(
+    compact: &str,
+    known: impl FnOnce(&str) -> Option<Arc<Header>>,
+) -> Result<Unverified<Compact<'_>>, JwsError> {
     if compact.len() > MAX_COMPACT_BYTES {
         return Err(JwsError::TooLong { bytes: compact.len() });
     }
@@ -88,7 +98,10 @@ pub fn parse(compact: &str) -> Result<Unverified<Compact<'_>>, JwsError> {
         return Err(JwsError::NotCompact);
     }
     let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| JwsError::NotBase64);
-    let header = read_header(&decode(header)?)?;
+    let header = match known(header) {
+        Some(known) => known,
+        None => Arc::new(read_header(&decode(header)?)?),
+    };
     let (payload, signature) = (decode(payload)?, decode(signature)?);
     Ok(Unverified::new(Compact { header, payload, signing_input, signature, compact }))
 }
@@ -127,7 +140,7 @@ pub fn match_digest<'a>(
     }
 }
 
-fn read_header(bytes: &[u8]) -> Result<Header, JwsError> {
+pub(crate) fn read_header(bytes: &[u8]) -> Result<Header, JwsError> {
     let members = parse_json_object_strict(bytes).map_err(JwsError::Header)?;
     if let Some(refused) = REFUSED_MEMBERS.iter().find(|name| members.contains_key(**name)) {
         return Err(JwsError::Refused(refused));

@@ -5,8 +5,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use zeroid_identity_model::Timestamp;
+use zeroid_token_core::Unverified;
 
 use crate::jwk::Jwks;
+use crate::jws::{Compact, Header, JwsError, parse_knowing};
 use crate::kept_key::{KeyKeeper, KeyRingError, OpenedKey, WrappedKey};
 use crate::key_set_age::KEY_SET_MAX_AGE_SECONDS;
 use crate::public_key::PublicKey;
@@ -97,6 +99,8 @@ pub enum Rotation {
 pub struct KeyRing {
     keys: Vec<Loaded>,
     signer: Arc<SigningKey>,
+    /// What the encoded headers of our tokens say: they are many tokens and few headers.
+    headers: Arc<[(String, Arc<Header>)]>,
 }
 
 #[derive(Clone)]
@@ -148,7 +152,21 @@ impl KeyRing {
         let signer = first.opened.as_ref().and_then(|opened| opened.signing.clone());
         let out_of_reach = || KeyRingError::OutOfReach(first.stored.reference.clone().unwrap_or_default());
         let signer = signer.ok_or_else(out_of_reach)?;
-        Ok(Self { keys, signer })
+        let signing = keys.iter().filter_map(|loaded| loaded.opened.as_ref()?.signing.as_ref());
+        let headers = signing.flat_map(|key| key.known_headers());
+        let headers = headers.map(|(encoded, header)| (encoded, Arc::new(header))).collect();
+        Ok(Self { keys, signer, headers })
+    }
+
+    /// Take a compact JWS apart as [`parse`](crate::parse) does; the headers of our own tokens are read once for all.
+    ///
+    /// # Errors
+    /// As [`parse`](crate::parse).
+    pub fn parse<'a>(&self, compact: &'a str) -> Result<Unverified<Compact<'a>>, JwsError> {
+        parse_knowing(compact, |encoded| {
+            let known = self.headers.iter().find(|(ours, _)| ours == encoded);
+            known.map(|(_, header)| Arc::clone(header))
+        })
     }
 
     /// The key that signs.

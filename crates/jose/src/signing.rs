@@ -13,6 +13,7 @@ use zeroid_token_core::KeyId;
 use zeroize::Zeroizing;
 
 use crate::algorithm::SigningAlgorithm;
+use crate::jws::Header;
 use crate::public_key::PublicKey;
 use crate::signer::{HeldKey, Signer, SignerError};
 
@@ -167,6 +168,18 @@ impl SigningKey {
     /// process. RSA takes more than half a millisecond, and a key elsewhere whatever it takes.
     pub const fn signs_in_passing(&self) -> bool {
         matches!(self.half, PrivateHalf::P256 { .. } | PrivateHalf::Ed25519(_))
+    }
+
+    /// The encoded headers of most of what it signs, with what they say.
+    pub(crate) fn known_headers(&self) -> impl Iterator<Item = (String, Header)> + '_ {
+        self.headers.iter().map(|(typ, encoded)| {
+            let header = Header {
+                alg: self.public.algorithm().as_str().to_owned(),
+                typ: Some((*typ).to_owned()),
+                kid: Some(self.kid.to_string()),
+            };
+            (encoded.clone(), header)
+        })
     }
 
     /// Sign claims as a compact JWS (RFC 7515 §7.1) with the header `{"alg","kid","typ"}`.

@@ -184,6 +184,21 @@ fn uuid_v7_carries_its_millisecond() {
 }
 
 #[test]
+fn what_is_known_of_a_header_is_what_it_says() {
+    let (ring, _) = KeyRing::create(&keeper(1), Timestamp::from_unix_seconds(1_790_000_000)).unwrap();
+    for typ in ["at+jwt", "JWT", "logout+jwt"] {
+        let token = ring.signer().sign(typ, b"{}").unwrap();
+        let (known, read) = (ring.parse(&token).unwrap(), parse(&token).unwrap());
+        assert_eq!(known.peek().header, read.peek().header, "{typ}");
+        assert!(verify(known, ring.verifier(ring.signer().kid().as_str()).unwrap()).is_ok());
+        // One character more or less, and it is another header.
+        let other = token.replacen('.', "A.", 1);
+        assert_eq!(ring.parse(&other).is_err(), parse(&other).is_err());
+        assert_eq!(ring.parse(token.get(1..).unwrap()).is_err(), parse(token.get(1..).unwrap()).is_err());
+    }
+}
+
+#[test]
 fn keys_are_published_before_they_sign_and_verify_until_they_retire() {
     let keeper = keeper(1);
     let at = |seconds: i64| Timestamp::from_unix_seconds(1_790_000_000 + seconds);

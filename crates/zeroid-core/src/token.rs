@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use zeroid_identity_model::CredentialId;
-use zeroid_jose::{MAX_COMPACT_BYTES, Secret, SigningKey, TokenDigest, match_digest, parse, verify};
+use zeroid_jose::{MAX_COMPACT_BYTES, Secret, SigningKey, TokenDigest, match_digest, verify};
 use zeroid_storage::{CredentialDigest, CredentialFacts};
 use zeroid_token_core::{Claims, Plan, Refusal, TokenTyp, Unverified, Verified, live};
 
@@ -35,7 +35,7 @@ impl Engine {
     }
 
     fn parse_token<'a>(&self, compact: &'a str) -> Option<Presented<'a>> {
-        let jws = parse(compact).ok()?;
+        let jws = self.ring().parse(compact).ok()?;
         let typ = jws.peek().header.typ.as_deref()?;
         let is_ours = [TokenTyp::AccessToken, TokenTyp::JwtSvid].iter().any(|kind| kind.as_str() == typ);
         let claims: Claims = serde_json::from_slice(&jws.peek().payload).ok()?;
