@@ -30,16 +30,20 @@ pub struct CredentialRecord {
     /// Scopes its holder may use; the ones in the token.
     pub usable: ScopeSet,
     /// Scopes its holder may pass on without using them; never in the token.
+    #[serde(skip_serializing_if = "ScopeSet::is_empty", default)]
     pub delegable: ScopeSet,
     /// Scopes that were asked for; absent when the request named none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub requested: Option<ScopeSet>,
     /// The deepest delegation allowed below this chain's root.
     pub max_delegation_depth: u8,
     /// Whom it is for.
     pub audience: Audience,
     /// The key its presenter must prove to hold (`cnf.jkt`, RFC 9449 §6).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub confirmation: Option<Thumbprint>,
     /// The only workloads that may act on it (RFC 8693 §4.4); absent when any may.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub may_act: Option<Vec<SpiffeId>>,
     /// The policies that decided it.
     pub decided_by: Vec<DecidedBy>,

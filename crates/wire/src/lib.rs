@@ -24,7 +24,7 @@ pub use oauth::{
     INTROSPECTION_INACTIVE, IntrospectionBody, OAuthError, TokenAnswer, WireError, introspection,
     token_response,
 };
-pub use params::{MAX_PARAMS, Params, ParamsError};
+pub use params::{MAX_PARAMS, Pair, Params, ParamsError};
 pub use problem::{Problem, problem};
 pub use token::{
     CommonGrant, ExchangeRequest, PresentedToken, TokenRequest, read_presented_token, read_token_request,

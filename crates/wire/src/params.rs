@@ -1,5 +1,7 @@
 //! The parameters of an OAuth request, from a form or from JSON (RFC 6749 §3.2, appendix B).
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use zeroid_token_core::parse_json_object_strict;
 
@@ -40,25 +42,53 @@ pub enum ParamsError {
     },
 }
 
-/// The parameters of one request. An empty value is as good as none; unknown names are ignored.
+/// The parameters of one request, read from its body. An empty value is as good as none; unknown names are ignored.
 #[derive(Clone, Default)]
-pub struct Params(Vec<(String, Value)>);
+pub struct Params<'b>(Vec<(Cow<'b, str>, Given<'b>)>);
 
-impl Params {
+/// A name and a value of a form or a query string.
+pub type Pair<'b> = (Cow<'b, str>, Cow<'b, str>);
+
+/// A value as it was given.
+#[derive(Clone)]
+enum Given<'b> {
+    Text(Cow<'b, str>),
+    Json(Value),
+}
+
+impl Given<'_> {
+    /// The text of one value; `null` and an empty text are none.
+    fn text(&self, name: &'static str) -> Result<Option<&str>, ParamsError> {
+        match self {
+            Self::Text(text) => Ok(Some(&**text).filter(|text| !text.is_empty())),
+            Self::Json(value) => json_text(value, name),
+        }
+    }
+}
+
+fn json_text<'v>(value: &'v Value, name: &'static str) -> Result<Option<&'v str>, ParamsError> {
+    match value {
+        Value::String(text) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+        Value::Null => Ok(None),
+        _ => Err(ParamsError::NotText(name)),
+    }
+}
+
+impl<'b> Params<'b> {
     /// Read a form body.
     ///
     /// # Errors
     /// [`ParamsError`].
-    pub fn from_form(body: &[u8]) -> Result<Self, ParamsError> {
+    pub fn from_form(body: &'b [u8]) -> Result<Self, ParamsError> {
         let pairs = Self::pairs(body)?;
-        Ok(Self(pairs.into_iter().map(|(name, value)| (name, Value::String(value))).collect()))
+        Ok(Self(pairs.into_iter().map(|(name, value)| (name, Given::Text(value))).collect()))
     }
 
     /// The names and values of a form or a query string, in order.
     ///
     /// # Errors
     /// [`ParamsError::NotForm`], [`ParamsError::TooMany`].
-    pub fn pairs(encoded: &[u8]) -> Result<Vec<(String, String)>, ParamsError> {
+    pub fn pairs(encoded: &'b [u8]) -> Result<Vec<Pair<'b>>, ParamsError> {
         let text = std::str::from_utf8(encoded).map_err(|_| ParamsError::NotForm)?;
         let mut pairs = Vec::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -82,31 +112,27 @@ impl Params {
         if members.len() > MAX_PARAMS {
             return Err(ParamsError::TooMany);
         }
-        Ok(Self(members.into_iter().collect()))
+        Ok(Self(members.into_iter().map(|(name, value)| (Cow::Owned(name), Given::Json(value))).collect()))
     }
 
     /// The one value of a parameter.
     ///
     /// # Errors
     /// [`ParamsError::Repeated`], [`ParamsError::NotText`].
-    pub fn one(&self, name: &'static str) -> Result<Option<String>, ParamsError> {
+    pub fn one(&self, name: &'static str) -> Result<Option<&str>, ParamsError> {
         let mut values = self.0.iter().filter(|(given, _)| given == name).map(|(_, value)| value);
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
             return Err(ParamsError::Repeated(name));
         }
-        match value {
-            Value::String(text) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
-            Value::Null => Ok(None),
-            _ => Err(ParamsError::NotText(name)),
-        }
+        value.text(name)
     }
 
     /// The one value of a parameter that must be there.
     ///
     /// # Errors
     /// As [`Params::one`], and [`ParamsError::Missing`].
-    pub fn required(&self, name: &'static str) -> Result<String, ParamsError> {
+    pub fn required(&self, name: &'static str) -> Result<&str, ParamsError> {
         self.one(name)?.ok_or(ParamsError::Missing(name))
     }
 
@@ -118,17 +144,12 @@ impl Params {
         debug_assert!(REPEATABLE.contains(&name));
         let mut found = Vec::new();
         for (_, value) in self.0.iter().filter(|(given, _)| given == name) {
-            let values = match value {
-                Value::Array(values) => values.as_slice(),
-                one => std::slice::from_ref(one),
-            };
-            for value in values {
-                match value {
-                    Value::String(text) if text.is_empty() => {}
-                    Value::String(text) => found.push(text.clone()),
-                    Value::Null => {}
-                    _ => return Err(ParamsError::NotText(name)),
+            if let Given::Json(Value::Array(values)) = value {
+                for value in values {
+                    found.extend(json_text(value, name)?.map(str::to_owned));
                 }
+            } else {
+                found.extend(value.text(name)?.map(str::to_owned));
             }
         }
         Ok(found)
@@ -136,7 +157,10 @@ impl Params {
 }
 
 /// Percent-decoding with `+` as a space (WHATWG URL, application/x-www-form-urlencoded); strict.
-fn decode(text: &str) -> Option<String> {
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+        return Some(Cow::Borrowed(text));
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -149,7 +173,7 @@ fn decode(text: &str) -> Option<String> {
             other => other,
         });
     }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]
@@ -162,8 +186,8 @@ mod tests {
     #[test]
     fn forms() {
         let params = Params::from_form(b"a=1&b=x+y%2Bz&empty=&resource=r1&resource=r2&c").unwrap();
-        assert_eq!(params.one("a"), Ok(Some("1".to_owned())));
-        assert_eq!(params.one("b"), Ok(Some("x y+z".to_owned())));
+        assert_eq!(params.one("a"), Ok(Some("1")));
+        assert_eq!(params.one("b"), Ok(Some("x y+z")));
         assert_eq!(params.one("empty"), Ok(None));
         assert_eq!(params.one("c"), Ok(None));
         assert_eq!(params.several("resource"), Ok(vec!["r1".to_owned(), "r2".to_owned()]));
@@ -179,7 +203,7 @@ mod tests {
     #[test]
     fn json_bodies() {
         let params = Params::from_json(br#"{"a":"1","n":null,"x":7,"resource":["r1","r2"],"e":""}"#).unwrap();
-        assert_eq!(params.one("a"), Ok(Some("1".to_owned())));
+        assert_eq!(params.one("a"), Ok(Some("1")));
         assert_eq!(params.one("n"), Ok(None));
         assert_eq!(params.one("e"), Ok(None));
         assert_eq!(params.one("x"), Err(ParamsError::NotText("x")));
@@ -201,8 +225,9 @@ mod tests {
         #[test]
         fn every_text_survives_encoding(text in ".{0,40}") {
             let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
-            let params = Params::from_form(format!("a={encoded}").as_bytes()).unwrap();
-            prop_assert_eq!(params.one("a").unwrap(), Some(text).filter(|text| !text.is_empty()));
+            let form = format!("a={encoded}");
+            let params = Params::from_form(form.as_bytes()).unwrap();
+            prop_assert_eq!(params.one("a").unwrap(), Some(text.as_str()).filter(|text| !text.is_empty()));
         }
     }
 }

@@ -50,26 +50,26 @@ pub struct PresentedToken(pub String);
 ///
 /// # Errors
 /// [`WireError`].
-pub fn read_token_request(params: &Params) -> Result<TokenRequest, WireError> {
+pub fn read_token_request(params: &Params<'_>) -> Result<TokenRequest, WireError> {
     let grant_type = params.required("grant_type")?;
-    let grant_type = GrantType::from_wire(&grant_type).ok_or(WireError::UnknownGrant)?;
+    let grant_type = GrantType::from_wire(grant_type).ok_or(WireError::UnknownGrant)?;
     refuse_client_credentials(params)?;
     match grant_type {
         GrantType::ApiKey => {
-            let api_key = params.required("api_key")?;
+            let api_key = params.required("api_key")?.to_owned();
             Ok(TokenRequest::ApiKey { api_key, grant: common(params)? })
         }
         GrantType::TokenExchange => {
             check_type(params, "subject_token_type", &[ACCESS_TOKEN, JWT])?;
             check_type(params, "actor_token_type", &[JWT])?;
-            let actor_token = params.one("actor_token")?;
+            let actor_token = params.one("actor_token")?.map(str::to_owned);
             if actor_token.is_none() && params.one("actor_token_type")?.is_some() {
                 return Err(bad("actor_token_type", "needs `actor_token` beside it"));
             }
             Ok(TokenRequest::Exchange(ExchangeRequest {
-                subject_token: params.required("subject_token")?,
+                subject_token: params.required("subject_token")?.to_owned(),
                 actor_token,
-                api_key: params.one("api_key")?,
+                api_key: params.one("api_key")?.map(str::to_owned),
                 grant: common(params)?,
             }))
         }
@@ -85,13 +85,13 @@ pub fn read_token_request(params: &Params) -> Result<TokenRequest, WireError> {
 ///
 /// # Errors
 /// [`WireError`].
-pub fn read_presented_token(params: &Params) -> Result<PresentedToken, WireError> {
+pub fn read_presented_token(params: &Params<'_>) -> Result<PresentedToken, WireError> {
     refuse_client_credentials(params)?;
     params.one("token_type_hint")?;
-    Ok(PresentedToken(params.required("token")?))
+    Ok(PresentedToken(params.required("token")?.to_owned()))
 }
 
-fn common(params: &Params) -> Result<CommonGrant, WireError> {
+fn common(params: &Params<'_>) -> Result<CommonGrant, WireError> {
     let scopes = params.one("scope")?;
     let scopes = scopes.map(|text| text.parse::<ScopeSet>()).transpose();
     let scopes =
@@ -112,17 +112,15 @@ fn common(params: &Params) -> Result<CommonGrant, WireError> {
 }
 
 /// RFC 8693 §3: a type that is given must be one that is taken; one that is left out has its default.
-fn check_type(params: &Params, name: &'static str, taken: &[&str]) -> Result<(), WireError> {
+fn check_type(params: &Params<'_>, name: &'static str, taken: &[&str]) -> Result<(), WireError> {
     match params.one(name)? {
-        Some(given) if !taken.contains(&given.as_str()) => {
-            Err(bad(name, &format!("must be {}", taken.join(" or "))))
-        }
+        Some(given) if !taken.contains(&given) => Err(bad(name, &format!("must be {}", taken.join(" or ")))),
         _ => Ok(()),
     }
 }
 
 /// Client credentials that are presented must hold, and nobody has any.
-fn refuse_client_credentials(params: &Params) -> Result<(), WireError> {
+fn refuse_client_credentials(params: &Params<'_>) -> Result<(), WireError> {
     for name in ["client_secret", "client_assertion"] {
         if params.one(name)?.is_some() {
             return Err(WireError::Client);

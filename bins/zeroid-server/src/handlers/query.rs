@@ -19,7 +19,8 @@ pub(crate) struct Query(Vec<(String, String)>);
 impl Query {
     pub(crate) fn of(request: &Request) -> Result<Self, Edge> {
         let pairs = Params::pairs(request.query.as_bytes());
-        Ok(Self(pairs.map_err(|_| Edge::query("", "the query string is not UTF-8 percent-encoding"))?))
+        let pairs = pairs.map_err(|_| Edge::query("", "the query string is not UTF-8 percent-encoding"))?;
+        Ok(Self(pairs.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()))
     }
 
     /// The first value of a parameter.

@@ -65,7 +65,7 @@ pub(crate) async fn revoke(app: &App, request: Request) -> Result<Reply, Edge> {
     Ok(Reply::ok(&json!({"revoked": true})).no_store())
 }
 
-fn params(request: &Request) -> Result<Params, Edge> {
+fn params(request: &Request) -> Result<Params<'_>, Edge> {
     let read = match request.media {
         Media::Form => Params::from_form(&request.body),
         _ if request.body.is_empty() => Ok(Params::default()),
