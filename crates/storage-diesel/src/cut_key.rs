@@ -1,5 +1,7 @@
 //! A cut-off's key as one column, so that all keys of a lineage are looked up at once.
 
+#[cfg(feature = "postgres")]
+use zeroid_identity_model::CredentialId;
 use zeroid_token_core::{CutOffKey, Lineage};
 
 /// The tenant, a byte for the kind, and the id. A signing key has no tenant.
@@ -20,6 +22,13 @@ pub(crate) fn encode(tenant: i64, key: &CutOffKey) -> Vec<u8> {
     bytes.push(kind);
     bytes.extend_from_slice(id);
     bytes
+}
+
+/// The credential a key names; absent when it names something else.
+#[cfg(feature = "postgres")]
+pub(crate) fn credential(key: &[u8]) -> Option<CredentialId> {
+    let (kind, id) = key.get(8..)?.split_first()?;
+    (*kind == b'c').then(|| id.try_into().ok().map(CredentialId::from_bytes))?
 }
 
 /// Every key a cut-off could name of this lineage, each once.

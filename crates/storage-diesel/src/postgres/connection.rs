@@ -9,6 +9,7 @@ use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::r2d2::ConnectionManager;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use zeroid_identity_model::Timestamp;
 use zeroid_storage::StoreError;
 
 use super::{collision, url};
@@ -27,8 +28,12 @@ SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('sync
 
 /// Connections of the hot path: few statements, all of them look-ups by a key, whose plan does not depend on what is
 /// asked. Planning the look-up of a credential anew, as is chosen otherwise for a table of many partitions, costs
-/// several times the look-up.
-const HOT: &str = "SET plan_cache_mode = force_generic_plan";
+/// several times the look-up. A plan outlives the sizes it was made for, so a table that was small then must not be read
+/// as a whole ever after.
+const HOT: &str = "SET plan_cache_mode = force_generic_plan;
+SET enable_seqscan = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off";
 
 /// One migrator at a time: replicas may start together.
 const MIGRATION_LOCK: i64 = 0x7a69_645f_6d69_6772;
@@ -41,6 +46,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long to wait before each attempt to reach the database.
 const ATTEMPTS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(250)];
+
+/// How long a connection may rest before it is asked whether it is still there. Whoever rests has time to ask.
+const RESTED: Duration = Duration::from_millis(50);
 
 pub(super) type Pool = r2d2::Pool<ConnectionManager<PgConnection>>;
 
@@ -115,12 +123,14 @@ impl Target {
 pub(super) struct Link {
     target: Target,
     conn: Option<PgConnection>,
+    /// When it last was known to be there, and what the server's clock was just before.
+    seen: Option<(Instant, Timestamp)>,
 }
 
 impl Link {
     pub(super) fn open(target: Target) -> Result<Self, OpenError> {
         let conn = target.connect_hot().map_err(|why| OpenError::Io { path: target.shown(), why })?;
-        Ok(Self { target, conn: Some(conn) })
+        Ok(Self { target, conn: Some(conn), seen: None })
     }
 
     /// Do something that may be done again, on this connection or on a new one: a server that was restarted, or
@@ -159,6 +169,32 @@ impl Link {
         Err(last)
     }
 
+    /// Make sure that there is a connection before something is done that must not be done twice. One that was at work
+    /// a moment ago is not asked.
+    ///
+    /// Gives a moment by the server's clock that is now, or a little earlier.
+    pub(super) fn awake(&mut self) -> Result<Timestamp, StoreError> {
+        if self.conn.is_some()
+            && let Some((seen, clock)) = self.seen
+            && now().duration_since(seen) <= RESTED
+        {
+            return Ok(after(clock, now().duration_since(seen)));
+        }
+        let clock = self.retrying(super::moment)?;
+        self.heard(clock);
+        Ok(clock)
+    }
+
+    /// The server was there, and this was its clock.
+    pub(super) fn heard(&mut self, clock: Timestamp) {
+        self.seen = Some((now(), clock));
+    }
+
+    /// Whether there is a connection.
+    pub(super) const fn is_open(&self) -> bool {
+        self.conn.is_some()
+    }
+
     /// The connection, if there is one.
     pub(super) fn conn(&mut self) -> Result<&mut PgConnection, StoreError> {
         self.conn.as_mut().ok_or_else(|| unavailable("the connection is lost"))
@@ -170,6 +206,12 @@ impl Link {
             self.conn = None;
         }
     }
+}
+
+/// A moment a while after another.
+pub(super) fn after(moment: Timestamp, passed: Duration) -> Timestamp {
+    let micros = i64::try_from(passed.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(moment.as_micros().saturating_add(micros))
 }
 
 #[allow(clippy::disallowed_methods, reason = "nothing tells when a server is back")]

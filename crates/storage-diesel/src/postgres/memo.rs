@@ -1,7 +1,7 @@
 //! What a reader remembers of one state of the facts, and how it reads the rest at once.
 //!
-//! Every read tells the epoch, and facts that were read at the same epoch are the same facts, whichever replica
-//! changed them: a stale entry is never used, since the epoch is asked of the database before each answer.
+//! Every read tells the epoch and what was cut off since the one before, whichever replica did it: a stale entry is
+//! never used, since that is asked of the database before each answer.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -14,12 +14,16 @@ use zeroid_storage::{
 use zeroid_token_core::{CutOff, LiveFacts, Policy, Standing};
 
 use super::bulk::Stored;
+use super::changes::Present;
 use super::{Conn, bulk};
 use crate::cut_key;
 use crate::error::missing;
 
 /// Most entries of each kind; beyond it all are forgotten. About 4 KiB each.
 const MOST: usize = 4096;
+
+/// Most links of their lineages, those of what was forgotten included; beyond it all are forgotten. 50 bytes each.
+const MOST_LINKS: usize = 16 * MOST;
 
 /// What a batch of questions is about.
 #[derive(Debug, Default)]
@@ -52,7 +56,7 @@ pub(super) struct Known {
     pub(super) principal: Arc<IdentityRecord>,
 }
 
-/// What was read at one epoch. What was looked for and not found is remembered too.
+/// What holds at one epoch. What was looked for and not found is remembered too.
 #[derive(Default)]
 pub(super) struct Memo {
     epoch: Option<Epoch>,
@@ -61,20 +65,35 @@ pub(super) struct Memo {
     credentials: HashMap<CredentialId, Option<Arc<Known>>>,
     keys: HashMap<SecretHash, Option<Arc<ActorFacts>>>,
     uris: HashMap<SpiffeId, Option<Arc<ActorFacts>>>,
+    /// Credentials that are remembered, by each link of their lineages; some that were forgotten, too.
+    below: HashMap<CredentialId, Vec<CredentialId>>,
+    /// How many were noted there since all was forgotten.
+    noted: usize,
 }
 
 impl Memo {
-    /// Forget what was read at another epoch.
-    pub(super) fn keep_only(&mut self, epoch: Epoch) {
-        if self.epoch != Some(epoch) {
-            *self = Self { epoch: Some(epoch), ..Self::default() };
+    /// What everything in it holds at.
+    pub(super) const fn epoch(&self) -> Option<Epoch> {
+        self.epoch
+    }
+
+    /// Forget what does not hold any more: all below what was cut off since, or everything.
+    pub(super) fn keep_only(&mut self, present: &Present) {
+        match &present.cut {
+            Some(cut) => {
+                for below in cut.iter().filter_map(|jti| self.below.remove(jti)).flatten() {
+                    self.credentials.remove(&below);
+                }
+                self.epoch = Some(present.epoch);
+            }
+            None => *self = Self { epoch: Some(present.epoch), ..Self::default() },
         }
     }
 
     /// What is not known yet. Makes room for it first, so that nothing of this batch is forgotten again.
     pub(super) fn lacks(&mut self, wanted: &Wanted) -> Option<Wanted> {
         let full = [self.credentials.len(), self.keys.len(), self.uris.len(), self.identities.len()];
-        if full.into_iter().any(|count| count >= MOST) {
+        if full.into_iter().any(|count| count >= MOST) || self.noted >= MOST_LINKS {
             let epoch = self.epoch;
             *self = Self { epoch, ..Self::default() };
         }
@@ -182,6 +201,10 @@ impl Memo {
             let presenter = Arc::clone(self.known(record.identity())?);
             let principal = Arc::clone(self.known(record.lineage.root().identity)?);
             let (record, live) = (Arc::new(record), LiveFacts { standings, cut_offs });
+            for link in record.lineage.links() {
+                self.below.entry(link.jti).or_default().push(jti);
+                self.noted += 1;
+            }
             let facts = Arc::new(CredentialFacts { record, digest, live, presenter });
             self.credentials.insert(jti, Some(Arc::new(Known { facts, principal })));
         }

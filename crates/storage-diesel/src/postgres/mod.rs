@@ -1,12 +1,15 @@
 //! PostgreSQL: one writer thread and a few readers for each replica; the database orders them all.
 
 mod bulk;
+mod changes;
 mod collision;
 mod connection;
+mod cut;
 mod issue;
 mod memo;
 mod orders;
 mod reader;
+mod together;
 mod upkeep;
 mod url;
 mod writer;
@@ -25,7 +28,7 @@ use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
 use zeroid_storage::{
     ActorLookup, CredentialFacts, Epoch, ExchangeFacts, Issuance, KeyFacts, SecretHash, StoreError, Swept,
 };
-use zeroid_token_core::CredentialRecord;
+use zeroid_token_core::{CredentialRecord, CutOff, CutOffKey, Reason};
 
 use crate::error::{OpenError, unavailable};
 use crate::rows::CredentialRow;
@@ -169,11 +172,27 @@ impl PostgresStore {
         self.writer.issue(issuance, row).await.map_err(collision::as_stale)
     }
 
+    /// Cut off a key. The cut-offs of credentials that wait are written together.
+    async fn store_cut_off(
+        &self,
+        tenant: &Tenant,
+        key: &CutOffKey,
+        reason: &Reason,
+        now: Timestamp,
+    ) -> Result<CutOff, StoreError> {
+        if let CutOffKey::Credential(jti) = key {
+            let id = self.tenant_id(tenant).await?.ok_or(StoreError::NotFound)?;
+            let row = cut::Row::new((id, tenant), *jti, reason, now)?;
+            return collision::retrying(|| self.writer.cut_off(row.clone())).await;
+        }
+        let (tenant, key, reason) = (tenant.clone(), key.clone(), reason.clone());
+        let cut = move |writing: &mut verbs::Writing<'_>| verbs::cut_off(writing, &tenant, key, &reason, now);
+        self.write(verbs::Changes::CutOffs, cut).await
+    }
+
     /// The clock all replicas go by.
     async fn own_clock(&self) -> Result<Option<Timestamp>, StoreError> {
-        let micros = diesel::dsl::sql::<BigInt>("(extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
-        let read = move |conn: &mut Conn| diesel::select(micros).get_result(conn).map_err(unavailable);
-        self.read(read).await.map(Timestamp::from_micros).map(Some)
+        self.read(moment).await.map(Some)
     }
 
     /// Whether the hot path can read.
@@ -247,6 +266,12 @@ impl PostgresStore {
 /// Whether what a credential was judged by at one epoch is what it is at a later one.
 fn is_unchanged(_: &Shared, since: Epoch, now: Epoch, _: &CredentialRecord) -> bool {
     since == now
+}
+
+/// The server's clock.
+fn moment(conn: &mut Conn) -> Result<Timestamp, StoreError> {
+    let micros = diesel::dsl::sql::<BigInt>("(extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
+    diesel::select(micros).get_result(conn).map(Timestamp::from_micros).map_err(unavailable)
 }
 
 /// A condition on an identity, in this dialect.

@@ -5,7 +5,7 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
-use zeroid_storage::{Epoch, StoreError};
+use zeroid_storage::StoreError;
 use zeroid_token_core::Order;
 
 use super::{Conn, Shared};
@@ -23,7 +23,7 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    const fn of_block(block: u64) -> Self {
+    pub(super) const fn of_block(block: u64) -> Self {
         Self { next: block * BLOCK, end: (block + 1) * BLOCK }
     }
 
@@ -37,16 +37,6 @@ impl Numbers {
     }
 }
 
-/// The epoch, and then a block: one statement, whose snapshot is older than the number it draws.
-pub(super) fn epoch_and_block(conn: &mut Conn) -> Result<(Epoch, Numbers), StoreError> {
-    use crate::schema::sequence;
-    let row: (i64, i64) = sequence::table
-        .select((sequence::epoch, diesel::dsl::sql::<BigInt>("nextval('order_blocks')")))
-        .get_result(conn)
-        .map_err(unavailable)?;
-    Ok((Epoch(unsigned(row.0)), Numbers::of_block(unsigned(row.1))))
-}
-
 /// Numbers for a transaction that has the right to change facts: nobody else draws one that matters meanwhile.
 #[derive(Debug, Default)]
 pub(super) struct Orders(Numbers);
@@ -54,7 +44,9 @@ pub(super) struct Orders(Numbers);
 impl Orders {
     pub(super) fn draw(&mut self, conn: &mut Conn, _: &Shared) -> Result<Order, StoreError> {
         if self.0.next == self.0.end {
-            self.0 = epoch_and_block(conn)?.1;
+            let next = diesel::dsl::sql::<BigInt>("nextval('order_blocks')");
+            let block: i64 = diesel::select(next).get_result(conn).map_err(unavailable)?;
+            self.0 = Numbers::of_block(unsigned(block));
         }
         self.0.draw()
     }

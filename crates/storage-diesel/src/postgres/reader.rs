@@ -11,8 +11,8 @@ use zeroid_storage::{ActorLookup, CredentialFacts, Epoch, ExchangeFacts, KeyFact
 
 use super::connection::{Link, Target};
 use super::memo::{Memo, Wanted};
-use super::orders::{self, Numbers};
-use super::{Conn, queries};
+use super::orders::Numbers;
+use super::{Conn, changes};
 use crate::error::{OpenError, unavailable};
 
 /// Most questions of one batch: the last of them waits for all before it.
@@ -127,26 +127,26 @@ fn wanted(asks: &[Ask]) -> Wanted {
 /// Bring the memory to the present and fill it with what is wanted; gives the epoch of all of it, and numbers drawn
 /// when that epoch was the current one.
 ///
-/// Most batches want nothing that is not remembered: one round trip asks the epoch, and that is all. What is read
-/// beside is of that epoch if the epoch has not moved meanwhile; if it has, all is read once more in one snapshot.
+/// Most batches want nothing that is not remembered: one round trip asks what happened, and that is all. What is read
+/// beside holds at that epoch if nothing happened meanwhile but cut-offs of credentials. Then each credential was read
+/// as it was before or as it is after one, never as a mixture; and the memory stays at the epoch before, so that the
+/// next batch hears of that cut-off. If anything else happened, all is read once more in one snapshot.
 fn read(
     conn: &mut Conn,
     memo: &mut Memo,
     wanted: &Wanted,
     draws: bool,
 ) -> Result<(Epoch, Numbers), StoreError> {
-    let (epoch, numbers) = present(conn, draws)?;
-    memo.keep_only(epoch);
+    let (epoch, numbers) = present(conn, memo, draws)?;
     let Some(lacking) = memo.lacks(wanted) else { return Ok((epoch, numbers)) };
     let done = memo.read(conn, &lacking);
-    if done.is_ok() && queries::server::epoch(conn)? == epoch {
+    if done.is_ok() && changes::since(conn, Some(epoch), false)?.cut.is_some() {
         return Ok((epoch, numbers));
     }
     // Whatever was mixed in is of no use, and neither is an error that came of the mixture.
     *memo = Memo::default();
     conn.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").map_err(unavailable)?;
-    let (epoch, numbers) = present(conn, draws)?;
-    memo.keep_only(epoch);
+    let (epoch, numbers) = present(conn, memo, draws)?;
     let read = memo.read(conn, wanted);
     conn.batch_execute("COMMIT").map_err(unavailable)?;
     if read.is_err() {
@@ -155,13 +155,11 @@ fn read(
     read.map(|()| (epoch, numbers))
 }
 
-/// The epoch, and then numbers: whatever was cut off at that epoch has lower ones.
-fn present(conn: &mut Conn, draws: bool) -> Result<(Epoch, Numbers), StoreError> {
-    if draws {
-        orders::epoch_and_block(conn)
-    } else {
-        Ok((queries::server::epoch(conn)?, Numbers::default()))
-    }
+/// The epoch the memory was brought to, and then numbers: whatever was cut off at that epoch has lower ones.
+fn present(conn: &mut Conn, memo: &mut Memo, draws: bool) -> Result<(Epoch, Numbers), StoreError> {
+    let present = changes::since(conn, memo.epoch(), draws)?;
+    memo.keep_only(&present);
+    Ok((present.epoch, present.block.map(Numbers::of_block).unwrap_or_default()))
 }
 
 /// Answer from memory; a caller that went away is not missed.

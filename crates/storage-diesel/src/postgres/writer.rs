@@ -11,21 +11,25 @@ use std::thread::JoinHandle;
 
 use diesel::connection::SimpleConnection;
 use zeroid_storage::{Epoch, Issuance, StoreError};
-use zeroid_token_core::KeyId;
+use zeroid_token_core::{CutOff, KeyId};
 
-use super::connection::{Link, Target};
+use super::connection::{Link, Target, after};
+use super::cut::{Cut, Row};
+use super::together::{self, Together};
 use super::verbs::{Batch, Changes, Issue, Job, Ran, Step, Verb, Writing, apart};
 use super::{Conn, Shared, bulk, issue, queries};
 use crate::error::{OpenError, unavailable};
 use crate::rows::CredentialRow;
 
 /// The lock that orders transactions.
-const ORDER_LOCK: i64 = 0x7a69_645f_6f72_6472;
+pub(super) const ORDER_LOCK: i64 = 0x7a69_645f_6f72_6472;
 
 /// What waits to be written.
 enum Work {
     /// A credential; these are stored together.
     Issue(Box<Issue>),
+    /// The cut-off of a credential; these are written together, too.
+    Cut(Box<Cut>),
     /// Any other verb.
     Verb(Box<dyn Job>),
 }
@@ -71,6 +75,13 @@ impl Writer {
         answered.await.map_err(|_| unavailable("the writer has stopped"))?
     }
 
+    /// Cut off a credential; answered after the commit.
+    pub(super) async fn cut_off(&self, row: Row) -> Result<CutOff, StoreError> {
+        let (cut, answered) = Cut::new(row);
+        self.hand_over(Work::Cut(Box::new(cut)))?;
+        answered.await.map_err(|_| unavailable("the writer has stopped"))?
+    }
+
     fn hand_over(&self, work: Work) -> Result<(), StoreError> {
         let works = self.works.as_ref().ok_or_else(|| unavailable("the writer has stopped"))?;
         works.try_send(work).map_err(|error| match error {
@@ -100,57 +111,151 @@ struct Desk {
 }
 
 /// What one transaction writes.
+#[derive(Default)]
 struct Load {
     issues: Vec<Issue>,
     verbs: Vec<Box<dyn Job>>,
+    cuts: Vec<Cut>,
+}
+
+impl Load {
+    fn len(&self) -> usize {
+        self.issues.len() + self.verbs.len() + self.cuts.len()
+    }
+
+    fn answer(self, committed: &Result<(), StoreError>) {
+        for issue in self.issues {
+            issue.answer(committed.clone());
+        }
+        for verb in self.verbs {
+            verb.answer(committed.clone());
+        }
+        for cut in self.cuts {
+            cut.answer(committed.clone());
+        }
+    }
 }
 
 impl Desk {
     /// Take one work, then everything else that waits; one transaction; answer after the commit. No timer.
     fn run(&mut self, waiting: &Receiver<Work>) {
         while let Ok(first) = waiting.recv() {
-            let mut load = Load { issues: Vec::new(), verbs: Vec::new() };
+            let mut load = Load::default();
             let mut next = Some(first);
             while let Some(work) = next {
                 match work {
                     Work::Issue(issue) => load.issues.push(*issue),
+                    Work::Cut(cut) => load.cuts.push(*cut),
                     Work::Verb(verb) => load.verbs.push(verb),
                 }
-                let taken = load.issues.len() + load.verbs.len();
-                next = if taken < self.most { waiting.try_recv().ok() } else { None };
+                next = if load.len() < self.most { waiting.try_recv().ok() } else { None };
             }
             self.write(load);
         }
     }
 
+    /// What can be written by one statement is; the rest, and what that statement would not write, shares a transaction.
     fn write(&mut self, mut load: Load) {
-        let written = self.transaction(&mut load);
-        if written.is_err() {
-            self.link.rollback();
+        let mut rest = Load { verbs: std::mem::take(&mut load.verbs), ..Load::default() };
+        let issues = std::mem::take(&mut load.issues);
+        let mut plain = Vec::with_capacity(issues.len());
+        for issue in issues {
+            match self.shared.tenant(issue.issuance.record.tenant()) {
+                Some(tenant) if is_plain(&issue) => plain.push((tenant, issue)),
+                _ => rest.issues.push(issue),
+            }
         }
-        for issue in load.issues {
-            issue.answer(written.clone());
+        let mut apart = false;
+        if !plain.is_empty() || !load.cuts.is_empty() {
+            let written = self.together(&plain, &mut load.cuts);
+            load.issues = plain.into_iter().map(|(_, issue)| issue).collect();
+            match written {
+                Ok(true) => {
+                    load.issues.iter_mut().for_each(|issue| issue.outcome = Some(Ok(())));
+                    load.answer(&Ok(()));
+                }
+                // An error is told by a server that is there, and has undone it.
+                Ok(false) | Err(_) if self.link.is_open() => {
+                    apart = written.is_err();
+                    rest.issues.append(&mut load.issues);
+                    rest.cuts = load.cuts;
+                }
+                Ok(false) => load.answer(&Err(unavailable("the connection is lost"))),
+                Err(why) => load.answer(&Err(why)),
+            }
         }
-        for verb in load.verbs {
-            verb.answer(written.clone());
+        if rest.len() > 0 {
+            let written = self.transaction(&mut rest, apart);
+            if written.is_err() {
+                self.link.rollback();
+            }
+            rest.answer(&written);
+        }
+    }
+
+    /// One statement, which is the whole transaction. False, when it would not have been right to write it.
+    fn together(&mut self, plain: &[(i64, Issue)], cuts: &mut [Cut]) -> Result<bool, StoreError> {
+        let clock = self.link.awake()?;
+        let oldest = plain.iter().map(|(_, issue)| issue.issuance.epoch).min();
+        let mut together = Together::default();
+        if let Some(rest) = cuts.iter().map(|cut| cut.patience.rest()).filter(|rest| !rest.is_zero()).min() {
+            together.ends_by(after(clock, rest));
+        }
+        let mut unknown: HashSet<KeyId> = HashSet::new();
+        if let Some(oldest) = oldest {
+            // Known of an epoch no older, it is known now: the statement writes nothing if such a thing changed since.
+            if self.uncut_kids.0 < oldest {
+                self.uncut_kids = (oldest, HashSet::new());
+            }
+            together.issue(plain, oldest);
+            for (_, issue) in plain {
+                let kid = &issue.issuance.record.lineage.own().kid;
+                if !self.uncut_kids.1.contains(kid) {
+                    unknown.insert(kid.clone());
+                }
+            }
+            together.signed_by(&unknown);
+        }
+        let written = self.link.conn().and_then(|conn| together::write(conn, together, cuts));
+        match written {
+            Ok(Some(written)) => {
+                self.link.heard(written.clock);
+                if oldest.is_some() {
+                    self.uncut_kids.0 = written.epoch;
+                    self.uncut_kids.1.extend(unknown);
+                }
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(why) => {
+                self.link.rollback();
+                Err(why)
+            }
         }
     }
 
     /// Write everything and commit. An error means that nothing of it is known to be kept.
-    fn transaction(&mut self, load: &mut Load) -> Result<(), StoreError> {
-        let changes = load.verbs.iter().any(|verb| verb.changes() != Changes::Nothing);
+    fn transaction(&mut self, load: &mut Load, mut issue_apart: bool) -> Result<(), StoreError> {
+        let changes =
+            !load.cuts.is_empty() || load.verbs.iter().any(|verb| verb.changes() != Changes::Nothing);
         let mut batch = Batch::at(self.begin(changes)?);
-        let alone = load.issues.len() + load.verbs.len() == 1;
-        if !load.issues.is_empty() && self.issue_together(&mut load.issues, &mut batch).is_err() {
+        let alone = load.len() == 1;
+        if !issue_apart
+            && !load.issues.is_empty()
+            && self.issue_together(&mut load.issues, &mut batch).is_err()
+        {
             // One of them cannot be stored, and has spoilt the transaction for all: each by itself, then.
             self.link.rollback();
             batch = Batch::at(self.begin(changes)?);
+            issue_apart = true;
+        }
+        if issue_apart {
             self.issue_apart(&mut load.issues, &mut batch)?;
         }
         for verb in &mut load.verbs {
             self.run_one(verb.as_mut(), &mut batch, alone)?;
         }
-        self.finish(&batch)
+        self.finish(&batch, &mut load.cuts)
     }
 
     /// Begin a transaction in the order of all replicas; gives the epoch it begins with.
@@ -211,14 +316,30 @@ impl Desk {
     }
 
     /// What belongs to the transaction as a whole, and its commit.
-    fn finish(&mut self, batch: &Batch) -> Result<(), StoreError> {
+    fn finish(&mut self, batch: &Batch, cuts: &mut [Cut]) -> Result<(), StoreError> {
         let conn = self.link.conn()?;
         if batch.changed != Changes::Nothing {
             queries::server::set_epoch(conn, Epoch(batch.epoch.0 + 1))?;
         }
         bulk::count_uses(conn, &batch.uses)?;
+        // Cut-offs of credentials raise the epoch once more: theirs must be one that says nothing but them.
+        for cut in cuts {
+            savepoint(conn, Step::Begin)?;
+            let written = together::write(conn, Together::default(), std::slice::from_mut(cut));
+            match written {
+                Ok(_) => cut.be_in_time(),
+                Err(why) => cut.outcome = Some(Err(why)),
+            }
+            let done = matches!(cut.outcome, Some(Ok(_)));
+            savepoint(conn, if done { Step::Keep } else { Step::Undo })?;
+        }
         conn.batch_execute("COMMIT").map_err(unavailable)
     }
+}
+
+/// Whether all there is to look at beside its facts is the key that signed it.
+fn is_plain(issue: &Issue) -> bool {
+    issue.issuance.spends.is_empty() && issue.issuance.now < issue.issuance.record.expires_at
 }
 
 /// One step of the savepoint of a verb.

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use zeroid_identity_model::CredentialId;
+use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
 use zeroid_storage::{
     ActorLookup, CredentialFacts, ExchangeFacts, Issuance, KeyFacts, SecretHash, StoreError,
 };
-use zeroid_token_core::Order;
+use zeroid_token_core::{CutOff, CutOffKey, Order, Reason};
 
 use super::SqliteStore;
 use super::memo::exchange_facts;
 use super::reader::Reading;
-use super::verbs::Changes;
+use super::verbs::{Changes, cut_off};
 use crate::rows::CredentialRow;
 
 impl SqliteStore {
@@ -77,5 +77,16 @@ impl SqliteStore {
         row: CredentialRow,
     ) -> Result<(), StoreError> {
         self.writer.issue(issuance, row).await
+    }
+
+    pub(super) async fn store_cut_off(
+        &self,
+        tenant: &Tenant,
+        key: &CutOffKey,
+        reason: &Reason,
+        now: Timestamp,
+    ) -> Result<CutOff, StoreError> {
+        let (tenant, key, reason) = (tenant.clone(), key.clone(), reason.clone());
+        self.write(Changes::CutOffs, move |writing| cut_off(writing, &tenant, key, &reason, now)).await
     }
 }

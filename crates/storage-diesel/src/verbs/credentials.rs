@@ -10,7 +10,6 @@ use zeroid_storage::{
 };
 use zeroid_token_core::{CutOff, CutOffKey, Reason};
 
-use super::job::Changes;
 use super::writing::Writing;
 use super::{Conn, ThisStore, queries};
 use crate::rows::CredentialRow;
@@ -46,31 +45,7 @@ impl CredentialStore for ThisStore {
         reason: &Reason,
         now: Timestamp,
     ) -> Result<CutOff, StoreError> {
-        let (tenant, key, reason) = (tenant.clone(), key.clone(), reason.clone());
-        let cut = move |writing: &mut Writing<'_>| {
-            let id = match &key {
-                CutOffKey::SigningKey(_) => return Err(StoreError::NotFound),
-                CutOffKey::Owner(_) | CutOffKey::Client(_) | CutOffKey::Family(_) | CutOffKey::Tenant => {
-                    writing.tenant(&tenant)?
-                }
-                CutOffKey::Credential(_) | CutOffKey::Identity(_) | CutOffKey::ApiKey(_) => {
-                    writing.known_tenant(&tenant)?
-                }
-            };
-            let known = match &key {
-                CutOffKey::Credential(jti) => queries::credentials::exists(writing.conn, id, *jti)?,
-                CutOffKey::Identity(identity) => {
-                    queries::identities::version_of(writing.conn, id, *identity)?.is_some()
-                }
-                CutOffKey::ApiKey(api_key) => queries::keys::of_tenant(writing.conn, id, *api_key)?.is_some(),
-                _ => true,
-            };
-            if !known {
-                return Err(StoreError::NotFound);
-            }
-            writing.cut(Some((id, &tenant)), key, &reason, now)
-        };
-        self.write(Changes::CutOffs, cut).await
+        self.store_cut_off(tenant, key, reason, now).await
     }
 
     async fn credential(
@@ -103,4 +78,35 @@ impl CredentialStore for ThisStore {
         })
         .await
     }
+}
+
+/// Cut off a key of a tenant, whatever it names.
+pub(crate) fn cut_off(
+    writing: &mut Writing<'_>,
+    tenant: &Tenant,
+    key: CutOffKey,
+    reason: &Reason,
+    now: Timestamp,
+) -> Result<CutOff, StoreError> {
+    let id = match &key {
+        CutOffKey::SigningKey(_) => return Err(StoreError::NotFound),
+        CutOffKey::Owner(_) | CutOffKey::Client(_) | CutOffKey::Family(_) | CutOffKey::Tenant => {
+            writing.tenant(tenant)?
+        }
+        CutOffKey::Credential(_) | CutOffKey::Identity(_) | CutOffKey::ApiKey(_) => {
+            writing.known_tenant(tenant)?
+        }
+    };
+    let known = match &key {
+        CutOffKey::Credential(jti) => queries::credentials::exists(writing.conn, id, *jti)?,
+        CutOffKey::Identity(identity) => {
+            queries::identities::version_of(writing.conn, id, *identity)?.is_some()
+        }
+        CutOffKey::ApiKey(api_key) => queries::keys::of_tenant(writing.conn, id, *api_key)?.is_some(),
+        _ => true,
+    };
+    if !known {
+        return Err(StoreError::NotFound);
+    }
+    writing.cut(Some((id, tenant)), key, reason, now)
 }

@@ -44,23 +44,44 @@ pub(crate) trait Job: Send {
 /// was not: what comes too late must not happen after all.
 const NOT_AFTER: Duration = Duration::from_secs(8);
 
+/// Since when somebody waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience(Instant);
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self(now())
+    }
+
+    /// How long it may still be done; no more than nothing, when it is too late.
+    pub(crate) fn rest(self) -> Duration {
+        NOT_AFTER.saturating_sub(now().duration_since(self.0))
+    }
+
+    /// Whether it is too late to do what was asked for.
+    pub(crate) fn is_over(self) -> bool {
+        self.rest().is_zero()
+    }
+}
+
+/// Why what came too late was not done.
+pub(crate) fn late() -> StoreError {
+    StoreError::Unavailable("the database took too long".to_owned())
+}
+
 /// A verb and who waits for its answer.
 pub(crate) struct Verb<T, F> {
     verb: Option<F>,
     outcome: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
     changes: Changes,
-    asked_at: Instant,
+    patience: Patience,
 }
 
 impl<T, F> Verb<T, F> {
     pub(crate) fn new(verb: F, changes: Changes) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
         let (answer, answered) = oneshot::channel();
-        (Self { verb: Some(verb), outcome: None, answer, changes, asked_at: now() }, answered)
-    }
-
-    fn is_late(&self) -> bool {
-        now().duration_since(self.asked_at) > NOT_AFTER
+        (Self { verb: Some(verb), outcome: None, answer, changes, patience: Patience::new() }, answered)
     }
 }
 
@@ -70,13 +91,13 @@ where
     F: FnOnce(&mut Writing<'_>) -> Result<T, StoreError> + Send,
 {
     fn run(&mut self, writing: &mut Writing<'_>) -> Ran {
-        let late = || Some(Err(StoreError::Unavailable("the database took too long".to_owned())));
+        let late = || Some(Err(late()));
         let outcome = match self.verb.take() {
-            Some(verb) if !self.is_late() => Some(verb(writing)),
+            Some(verb) if !self.patience.is_over() => Some(verb(writing)),
             _ => late(),
         };
         // The database may have stood still in the middle of it.
-        let outcome = if self.is_late() { late() } else { outcome };
+        let outcome = if self.patience.is_over() { late() } else { outcome };
         let ran = if matches!(outcome, Some(Ok(_))) { Ran::Done } else { Ran::Undone };
         self.outcome = outcome;
         ran

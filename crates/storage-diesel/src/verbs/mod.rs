@@ -5,10 +5,11 @@
 mod credentials;
 mod identities;
 mod issue;
-mod job;
+pub(super) mod job;
 mod others;
 mod writing;
 
+pub(super) use credentials::cut_off;
 pub(super) use issue::{Issue, apart};
 pub(super) use job::{Changes, Job, Ran, Verb};
 pub(super) use writing::{Batch, Writing};

@@ -3,3 +3,4 @@
 mod collisions;
 mod conformance;
 mod partitions;
+mod together;

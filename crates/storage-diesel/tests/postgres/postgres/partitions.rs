@@ -226,7 +226,7 @@ async fn what_the_first_version_stored_is_kept_and_partitions_follow_it() {
     }
     assert_eq!(
         PostgresStore::pending_migrations(&url).unwrap(),
-        ["00000000000002_partitions", "00000000000003_lean"]
+        ["00000000000002_partitions", "00000000000003_lean", "00000000000004_together"]
     );
     let store = open(&url);
     for record in [&recent, &odd] {

@@ -1,0 +1,226 @@
+//! A whole batch in one statement that is its own transaction: `write_together` of the migrations.
+
+use std::collections::{BTreeMap, HashMap};
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, SmallInt, Text};
+use zeroid_identity_model::{ApiKeyId, Timestamp};
+use zeroid_storage::{Epoch, StoreError};
+use zeroid_token_core::{CutOffKey, KeyId, Source};
+
+use super::Conn;
+use super::cut::Cut;
+use super::verbs::Issue;
+use super::writer::ORDER_LOCK;
+use crate::cut_key;
+use crate::error::unavailable;
+use crate::rows::{signed, unsigned};
+
+/// Everything a batch writes, a column each.
+#[derive(Debug, Default)]
+pub(super) struct Together<'r> {
+    deadline: Option<i64>,
+    oldest: i64,
+    signing_keys: Vec<Vec<u8>>,
+    lineage_keys: Vec<Vec<u8>>,
+    jti: Vec<&'r [u8]>,
+    tenant_id: Vec<i64>,
+    identity_id: Vec<&'r [u8]>,
+    mission_id: Vec<&'r [u8]>,
+    depth: Vec<i16>,
+    issued_at: Vec<i64>,
+    expires_at: Vec<i64>,
+    digest: Vec<&'r [u8]>,
+    body: Vec<&'r str>,
+    used: Uses,
+    cut: Cuts<'r>,
+}
+
+#[derive(Debug, Default)]
+struct Uses {
+    id: Vec<Vec<u8>>,
+    count: Vec<i64>,
+    last: Vec<i64>,
+}
+
+#[derive(Debug, Default)]
+struct Cuts<'r> {
+    jti: Vec<&'r [u8]>,
+    tenant: Vec<i64>,
+    key: Vec<&'r [u8]>,
+    moment: Vec<i64>,
+    body: Vec<&'r str>,
+}
+
+impl<'r> Together<'r> {
+    /// Credentials, each with its tenant's number. `oldest` is the least epoch their facts were read at.
+    pub(super) fn issue(&mut self, issues: &'r [(i64, Issue)], oldest: Epoch) {
+        let mut uses: BTreeMap<ApiKeyId, (i64, Timestamp)> = BTreeMap::new();
+        self.oldest = signed(oldest.0);
+        for (tenant, Issue { issuance, row, .. }) in issues {
+            let lineage = &issuance.record.lineage;
+            // Nobody could cut off what was not stored yet.
+            for link in lineage.links().filter(|link| link.jti != lineage.own().jti) {
+                self.lineage_keys.push(cut_key::encode(*tenant, &CutOffKey::Credential(link.jti)));
+            }
+            if let Source::ApiKey(id) = lineage.own().source {
+                let (count, last) = uses.entry(id).or_insert((0, issuance.now));
+                *count += 1;
+                *last = (*last).max(issuance.now);
+            }
+            self.jti.push(&row.jti);
+            self.tenant_id.push(*tenant);
+            self.identity_id.push(&row.identity_id);
+            self.mission_id.push(&row.mission_id);
+            self.depth.push(row.depth);
+            self.issued_at.push(row.issued_at);
+            self.expires_at.push(row.expires_at);
+            self.digest.push(&row.digest);
+            self.body.push(&row.body);
+        }
+        for (id, (count, last)) in uses {
+            self.used.id.push(id.as_bytes().to_vec());
+            self.used.count.push(count);
+            self.used.last.push(last.as_micros());
+        }
+    }
+
+    /// By the server's clock; what ends later fails.
+    pub(super) fn ends_by(&mut self, deadline: Timestamp) {
+        self.deadline = Some(deadline.as_micros());
+    }
+
+    /// Signing keys of which it is not known that they were not cut off.
+    pub(super) fn signed_by<'k>(&mut self, kids: impl IntoIterator<Item = &'k KeyId>) {
+        let key = |kid: &KeyId| cut_key::encode(0, &CutOffKey::SigningKey(kid.clone()));
+        self.signing_keys = kids.into_iter().map(key).collect();
+    }
+
+    /// Cut-offs, one for each key; gives which of these each of them became.
+    fn cut_off(&mut self, cuts: &'r [Cut]) -> Vec<Option<usize>> {
+        let mut places: HashMap<&[u8], usize> = HashMap::new();
+        let mut of = Vec::with_capacity(cuts.len());
+        for Cut { row, outcome, .. } in cuts {
+            if outcome.is_some() {
+                of.push(None);
+                continue;
+            }
+            let place = *places.entry(&row.key).or_insert(self.cut.jti.len());
+            of.push(Some(place));
+            if place == self.cut.jti.len() {
+                self.cut.jti.push(row.jti.as_bytes());
+                self.cut.tenant.push(row.tenant_id);
+                self.cut.key.push(&row.key);
+                self.cut.moment.push(row.at().as_micros());
+                self.cut.body.push(&row.body);
+            }
+        }
+        of
+    }
+}
+
+/// What a batch that was written says.
+pub(super) struct Written {
+    /// The epoch after it.
+    pub(super) epoch: Epoch,
+    /// The server's clock.
+    pub(super) clock: Timestamp,
+}
+
+/// Write credentials and cut off others; nothing comes back when nothing was written.
+///
+/// An error means that nothing was written, unless the connection is lost: then nobody knows.
+pub(super) fn write(
+    conn: &mut Conn,
+    credentials: Together<'_>,
+    cuts: &mut [Cut],
+) -> Result<Option<Written>, StoreError> {
+    for cut in cuts.iter_mut() {
+        cut.outcome = None;
+        cut.be_in_time();
+    }
+    let (said, places) = {
+        let mut all = credentials;
+        let places = all.cut_off(cuts);
+        let said: (Option<i64>, i64, bool, Vec<Option<String>>) =
+            all.get_result(conn).map_err(unavailable)?;
+        (said, places)
+    };
+    let (moment, present, is_written, outcomes) = said;
+    let Some(clock) = moment.filter(|_| is_written).map(Timestamp::from_micros) else { return Ok(None) };
+    for (cut, place) in cuts.iter_mut().zip(places) {
+        if let Some(place) = place {
+            let said = outcomes.get(place).ok_or_else(|| unavailable("an answer is missing"))?;
+            cut.outcome = Some(cut.row.outcome(said.as_deref()));
+        }
+    }
+    Ok(Some(Written { epoch: Epoch(unsigned(present)), clock }))
+}
+
+/// Names the statement among those kept prepared.
+#[derive(Debug)]
+pub(super) struct TogetherId;
+
+impl QueryId for Together<'_> {
+    type QueryId = TogetherId;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryFragment<Pg> for Together<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT moment, present, is_written, outcomes FROM write_together(");
+        out.push_bind_param::<BigInt, _>(&ORDER_LOCK)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<BigInt>, _>(&self.deadline)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&self.oldest)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.signing_keys)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.lineage_keys)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.jti)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.tenant_id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.identity_id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.mission_id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<SmallInt>, _>(&self.depth)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.issued_at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.expires_at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.digest)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.body)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.used.id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.used.count)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.used.last)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.cut.jti)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.cut.tenant)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.cut.key)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.cut.moment)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.cut.body)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl Query for Together<'_> {
+    type SqlType = (Nullable<BigInt>, BigInt, Bool, Array<Nullable<Text>>);
+}
+
+impl RunQueryDsl<Conn> for Together<'_> {}
