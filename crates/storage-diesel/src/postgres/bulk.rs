@@ -13,7 +13,7 @@ use zeroid_token_core::{CredentialRecord, CutOff};
 use super::Conn;
 use crate::error::unavailable;
 use crate::rows::{ApiKeyRead, CredentialRow, bytes, from_json, signed};
-use crate::schema::{api_keys, credentials, cut_offs, identities, policies};
+use crate::schema::{api_keys, cut_offs, identities, policies};
 
 /// Store credentials.
 pub(super) fn insert_credentials(conn: &mut Conn, rows: &[(i64, &CredentialRow)]) -> Result<(), StoreError> {
@@ -180,11 +180,8 @@ pub(super) type Stored = (CredentialId, i64, CredentialDigest, CredentialRecord)
 
 /// The credentials of these ids.
 pub(super) fn credentials(conn: &mut Conn, ids: &[CredentialId]) -> Result<Vec<Stored>, StoreError> {
-    let rows: Vec<(Vec<u8>, i64, Vec<u8>, String)> = credentials::table
-        .filter(credentials::jti.eq_any(ids.iter().map(|id| id.as_bytes().as_slice())))
-        .select((credentials::jti, credentials::tenant_id, credentials::digest, credentials::body))
-        .load(conn)
-        .map_err(unavailable)?;
+    let ids = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
+    let rows: Vec<(Vec<u8>, i64, Vec<u8>, String)> = CredentialsOf(ids).load(conn).map_err(unavailable)?;
     let read = |(jti, tenant, digest, body): (Vec<u8>, i64, Vec<u8>, String)| {
         Ok((
             CredentialId::from_bytes(bytes("jti", &jti)?),
@@ -195,6 +192,33 @@ pub(super) fn credentials(conn: &mut Conn, ids: &[CredentialId]) -> Result<Vec<S
     };
     rows.into_iter().map(read).collect()
 }
+
+/// Each id is looked up by itself: for a list of them, a plan that is made once asks every partition for each.
+struct CredentialsOf<'i>(Vec<&'i [u8]>);
+
+/// Names the statement among those kept prepared.
+#[derive(Debug)]
+struct CredentialsOfId;
+
+impl QueryId for CredentialsOf<'_> {
+    type QueryId = CredentialsOfId;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryFragment<Pg> for CredentialsOf<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT c.jti, c.tenant_id, c.digest, c.body FROM unnest(");
+        out.push_bind_param::<Array<Binary>, _>(&self.0)?;
+        out.push_sql(") AS asked (jti) CROSS JOIN LATERAL (SELECT * FROM credentials WHERE credentials.jti = asked.jti) c");
+        Ok(())
+    }
+}
+
+impl Query for CredentialsOf<'_> {
+    type SqlType = (Binary, BigInt, Binary, Text);
+}
+
+impl RunQueryDsl<Conn> for CredentialsOf<'_> {}
 
 /// The identities of these ids.
 pub(super) fn identities(conn: &mut Conn, ids: &[IdentityId]) -> Result<Vec<IdentityRecord>, StoreError> {
