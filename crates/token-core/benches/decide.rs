@@ -22,6 +22,7 @@ fn chain(hops: usize) -> Option<World> {
         policy,
         key_scopes: None,
         key_policy: None,
+        key_ends_after: None,
         has_registered_key: false,
     };
     let wish = Wish {

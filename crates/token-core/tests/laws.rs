@@ -1,9 +1,12 @@
 //! The six laws of delegation, over random sequences of every operation, against a model that walks the tree.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::collections::HashSet;
+
 use proptest::prelude::*;
+use zeroid_identity_model::{Owner, Status};
 use zeroid_token_core::strategies::{Cut, Issued, Proof, Step, World, WorldPlan, plans};
-use zeroid_token_core::{Act, Policy, Profile, Refusal, Scope};
+use zeroid_token_core::{Act, GrantType, Policy, Profile, Refusal, Scope, live};
 
 /// Who presented each credential from the root to this one, found by walking up.
 fn ancestors(world: &World, at: usize) -> Vec<usize> {
@@ -51,7 +54,8 @@ fn dead_itself(world: &World, at: usize) -> bool {
             Cut::Tenant => existed,
         }
     });
-    cut || !world.parties[issued.party].identity.status.may_act()
+    let identity = &world.parties[issued.party].identity;
+    cut || !identity.status.may_act() || identity.expires_at.is_some_and(|end| world.now >= end)
 }
 
 fn check(
@@ -136,6 +140,7 @@ proptest! {
             let longest = policies(world, issued).iter().map(|policy| policy.max_ttl_seconds).min().unwrap();
             let lived = record.expires_at.unix_seconds() - record.issued_at().unix_seconds();
             prop_assert!(lived <= i64::from(longest));
+            prop_assert!(issued.ends.is_none_or(|end| record.expires_at <= end), "it outlives its presenter or key");
             Ok(())
         })?;
     }
@@ -144,8 +149,21 @@ proptest! {
     fn law_3_restrictions_are_inherited(plan in plans(1..60)) {
         check(&plan, |world, at| {
             let issued = &world.issued[at];
-            let Some(parent) = issued.parent else { return Ok(()) };
-            let (parent, record) = (&world.issued[parent], &issued.record);
+            let record = &issued.record;
+            let policies = policies(world, issued);
+            for list in policies.iter().filter_map(|policy| policy.may_act.as_ref()).chain(&issued.asked.may_act) {
+                let named = record.may_act.as_ref();
+                prop_assert!(named.is_some_and(|named| named.iter().all(|id| list.contains(id))), "may_act is wider");
+            }
+            if let Some(asked) = &issued.asked.audience {
+                prop_assert_eq!(record.audience.values(), asked.values());
+                prop_assert!(record.audience.is_binding());
+            }
+            let Some(parent) = issued.parent else {
+                prop_assert_eq!(record.confirmation.as_ref(), issued.asked.proven_key.as_ref());
+                return Ok(());
+            };
+            let parent = &world.issued[parent];
             if let Some(bound) = &parent.record.confirmation {
                 let key = record.confirmation.as_ref();
                 prop_assert!(key.is_some(), "sender binding was lost");
@@ -176,6 +194,18 @@ proptest! {
             prop_assert_eq!(!world.is_live(&world.issued[at]), dead, "credential {} after {:?}", at, world.cuts);
             Ok(())
         })?;
+    }
+
+    #[test]
+    fn law_4_what_the_registry_does_not_tell_is_dead(plan in plans(1..60)) {
+        let world = World::after(&plan);
+        for issued in world.issued.iter().filter(|issued| world.is_live(issued)) {
+            for link in issued.record.lineage.links() {
+                let mut facts = world.live_facts();
+                facts.standings.retain(|standing| standing.identity != link.identity);
+                prop_assert!(live(&issued.record, &facts, world.now).is_err(), "alive by an unknown identity");
+            }
+        }
     }
 
     #[test]
@@ -222,6 +252,38 @@ proptest! {
             prop_assert_eq!(claims.exp, record.expires_at.unix_seconds());
             prop_assert_eq!(claims.jti, record.jti());
             prop_assert_eq!(claims.mission_id, world.issued[world.root_of(at)].record.jti());
+            prop_assert_eq!(&claims.iss, &world.rules.issuer);
+            prop_assert_eq!(claims.iat, record.issued_at().unix_seconds());
+            prop_assert_eq!(&claims.client_id, &chain[0]);
+            prop_assert_eq!(&claims.account_id, record.tenant().account.as_str());
+            prop_assert_eq!(&claims.project_id, record.tenant().project.as_str());
+            let grant = if issued.parent.is_some() { GrantType::TokenExchange } else { GrantType::ApiKey };
+            prop_assert_eq!((record.grant_type, claims.grant_type.as_str()), (grant, grant.as_str()));
+            let presenter = &world.parties[issued.party].identity;
+            let subject = match world.rules.profile {
+                Profile::Zeroid => presenter,
+                Profile::Rfc8693 => &world.parties[world.issued[world.root_of(at)].party].identity,
+            };
+            prop_assert_eq!(claims.identity_id, subject.id);
+            prop_assert_eq!(&claims.external_id, subject.external_id.as_str());
+            prop_assert_eq!(claims.identity_type, subject.kind.identity_type());
+            prop_assert_eq!((claims.trust_level, claims.status), (subject.trust_level, Status::Active));
+            prop_assert_eq!(&claims.name, &subject.name);
+            prop_assert_eq!(claims.owner.as_deref(), subject.owner.as_ref().map(Owner::as_str));
+            prop_assert_eq!(&claims.owner_user_id, &claims.owner);
+            let outermost = claims.act.as_ref().filter(|_| world.rules.profile == Profile::Rfc8693);
+            if let Some(actor) = outermost {
+                prop_assert_eq!(actor.external_id.as_deref(), Some(presenter.external_id.as_str()));
+                prop_assert_eq!(actor.identity_type, Some(presenter.kind.identity_type()));
+                prop_assert_eq!(actor.trust_level, Some(presenter.trust_level));
+            }
+            let named = claims.may_act.as_ref().map(|named| named.iter().map(|entry| entry.sub.clone()).collect());
+            let kept = record.may_act.as_ref().map(|named| named.iter().map(ToString::to_string).collect::<Vec<_>>());
+            prop_assert_eq!(named, kept);
+            prop_assert_eq!(&record.requested, &issued.asked.scopes);
+            let decided: Vec<_> = record.decided_by.iter().map(|by| (by.policy, by.version)).collect();
+            let asked_of: Vec<_> = policies(world, issued).iter().map(|policy| (policy.id, policy.version)).collect();
+            prop_assert_eq!(decided, asked_of);
             prop_assert_eq!(claims.cnf.as_ref().map(|cnf| &cnf.jkt), record.confirmation.as_ref());
             Ok(())
         })?;
@@ -247,19 +309,31 @@ fn the_sequences_reach_deep_chains_and_every_kind_of_step() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let (mut deepest, mut delegated, mut dead, mut narrowed) = (0, 0, 0, 0);
+    let mut inherited = [0; 3];
+    let mut cut = HashSet::new();
     for _ in 0..200 {
         let plan = plans(40..60).new_tree(&mut runner).unwrap().current();
         let world = World::after(&plan);
         for (at, issued) in world.issued.iter().enumerate() {
             deepest = deepest.max(issued.record.delegation_depth());
             delegated += usize::from(issued.parent.is_some());
+            let parent = issued.parent.map(|parent| &world.issued[parent].record);
+            let restricted = parent.map(|held| {
+                [held.confirmation.is_some(), held.audience.is_binding(), held.may_act.is_some()]
+            });
+            for (count, there) in inherited.iter_mut().zip(restricted.into_iter().flatten()) {
+                *count += usize::from(there);
+            }
             dead += usize::from(dead_by_the_model(&world, at));
             narrowed +=
                 usize::from(issued.parent.is_some_and(|parent| world.issued[parent].party == issued.party));
         }
+        cut.extend(world.cut_offs.iter().map(|cut| std::mem::discriminant(&cut.key)));
     }
     assert!(
         deepest >= 3 && delegated > 200 && dead > 100 && narrowed > 20,
         "{deepest} {delegated} {dead} {narrowed}"
     );
+    assert!(inherited.iter().all(|count| *count > 50), "{inherited:?} children of restricted parents");
+    assert_eq!(cut.len(), 7, "kinds of keys that were cut off");
 }

@@ -58,6 +58,8 @@ pub struct Limits {
     pub key_scopes: Option<ScopeSet>,
     /// The key's own policy.
     pub key_policy: Option<Policy>,
+    /// When its API key ends, in seconds from the world's beginning.
+    pub key_ends_after: Option<u32>,
     /// Whether it has a registered key.
     pub has_registered_key: bool,
 }
@@ -134,6 +136,8 @@ pub enum Step {
     Cut(Cut),
     /// A party's status changes, if its life cycle allows it.
     Become(usize, Status),
+    /// The end of a party's authority is set so many seconds ahead, or taken away.
+    Ends(usize, Option<u16>),
     /// Time passes, in seconds.
     Pass(u16),
 }
@@ -157,28 +161,34 @@ pub fn policies() -> impl Strategy<Value = Policy> {
         9 => Just([GrantType::ApiKey, GrantType::TokenExchange].into_iter().collect()),
         1 => grants
     ];
-    (option::weighted(0.3, scope_sets()), scope_sets(), 30..7200_u32, 0..40_u8, grants, any::<[u8; 16]>())
-        .prop_map(|(allowed_scopes, delegable_scopes, max_ttl_seconds, depth, allowed_grant_types, id)| {
+    let lists =
+        (option::weighted(0.3, scope_sets()), scope_sets(), option::weighted(0.08, vec(0..PARTIES, 3..6)));
+    (lists, 30..7200_u32, 0..40_u8, grants, any::<[u8; 16]>()).prop_map(
+        |((allowed_scopes, delegable_scopes, may_act), max_ttl_seconds, depth, allowed_grant_types, id)| {
             Policy {
                 allowed_scopes,
                 delegable_scopes,
                 max_ttl_seconds,
                 max_delegation_depth: depth.min(16),
                 allowed_grant_types,
+                may_act: may_act.map(|named| named.into_iter().filter_map(world::uri).collect()),
                 ..Policy::tenant_default(PolicyId::from_bytes(id))
             }
-        })
+        },
+    )
 }
 
 /// What limits a party.
 pub fn limits() -> impl Strategy<Value = Limits> {
     let lists = (option::weighted(0.3, scope_sets()), option::weighted(0.2, scope_sets()));
-    (lists, policies(), option::weighted(0.2, policies()), any::<bool>()).prop_map(
-        |((allowed_scopes, key_scopes), policy, key_policy, has_registered_key)| Limits {
+    let ends = option::weighted(0.1, 30..3000_u32);
+    (lists, policies(), option::weighted(0.2, policies()), ends, any::<bool>()).prop_map(
+        |((allowed_scopes, key_scopes), policy, key_policy, key_ends_after, has_registered_key)| Limits {
             allowed_scopes,
             policy,
             key_scopes,
             key_policy,
+            key_ends_after,
             has_registered_key,
         },
     )
@@ -227,7 +237,9 @@ pub fn steps() -> impl Strategy<Value = Step> {
         }),
         1 => cuts().prop_map(Step::Cut),
         2 => (0..PARTIES, statuses).prop_map(|(party, status)| Step::Become(party, status)),
-        1 => (0..90_u16).prop_map(Step::Pass),
+        1 => (0..PARTIES, option::weighted(0.6, 0..400_u16)).prop_map(|(party, after)| Step::Ends(party, after)),
+        // 300 is what a delegated credential lives, so that the very moment of its end is met.
+        1 => prop_oneof![3 => 0..90_u16, 1 => Just(300)].prop_map(Step::Pass),
     ]
 }
 

@@ -48,6 +48,8 @@ pub struct Issued {
     pub proof: Proof,
     /// What was asked for.
     pub asked: Asked,
+    /// When the party, or the key it proved itself by, was to end.
+    pub ends: Option<Timestamp>,
     /// How many cut-offs there were when it was stored.
     pub cuts_before: usize,
 }
@@ -99,7 +101,7 @@ impl World {
             cut_offs: Vec::new(),
             cuts: Vec::new(),
             rules,
-            now: Timestamp::from_unix_seconds(1_790_000_000),
+            now: beginning(),
             order: 0,
             names: 0,
             signing_key: 0,
@@ -140,6 +142,11 @@ impl World {
                         self.cut(Cut::Identity(*party));
                     }
                 }
+                None
+            }
+            Step::Ends(party, after) => {
+                let end = after.map(|after| self.now.plus_seconds(i64::from(after)));
+                self.parties.get_mut(*party)?.identity.expires_at = end;
                 None
             }
             Step::Pass(seconds) => {
@@ -203,7 +210,7 @@ impl World {
             id: party.api_key,
             scopes: limits.key_scopes.as_ref(),
             policy: limits.key_policy.as_ref(),
-            expires_at: None,
+            expires_at: key_end(limits),
         });
         let presenter = Presenter {
             identity: &party.identity,
@@ -229,8 +236,12 @@ impl World {
     ) -> Result<(), Refusal> {
         live(&plan.record, &self.live_facts(), self.now).map_err(Refusal::Subject)?;
         let cuts_before = self.cuts.len();
+        let ends = self.parties.get(party).and_then(|party| {
+            let key = key_end(&party.limits).filter(|_| proof == Proof::ApiKey);
+            [party.identity.expires_at, key].into_iter().flatten().min()
+        });
         let Plan { record, claims } = plan;
-        self.issued.push(Issued { record, claims, parent, party, proof, asked, cuts_before });
+        self.issued.push(Issued { record, claims, parent, party, proof, asked, ends, cuts_before });
         Ok(())
     }
 
@@ -272,7 +283,8 @@ impl World {
         });
     }
 
-    fn live_facts(&self) -> LiveFacts {
+    /// What life is judged by now.
+    pub fn live_facts(&self) -> LiveFacts {
         let standings = self.parties.iter().map(|party| Standing {
             identity: party.identity.id,
             status: party.identity.status,
@@ -313,6 +325,21 @@ impl World {
     }
 }
 
+const fn beginning() -> Timestamp {
+    Timestamp::from_unix_seconds(1_790_000_000)
+}
+
+fn key_end(limits: &Limits) -> Option<Timestamp> {
+    limits.key_ends_after.map(|after| beginning().plus_seconds(i64::from(after)))
+}
+
+/// The URI of a party.
+pub(super) fn uri(number: usize) -> Option<SpiffeId> {
+    let tenant = Tenant::new("acme", "prod").ok()?;
+    let external_id: ExternalId = format!("p{number}").parse().ok()?;
+    SpiffeId::of_workload(&"id.example".parse().ok()?, &tenant, IdentityType::Agent, &external_id).ok()
+}
+
 fn kid(number: u64) -> Option<KeyId> {
     format!("key-{number}").parse().ok()
 }
@@ -326,17 +353,18 @@ fn party(number: usize, limits: Limits) -> Option<Party> {
     let id = [u8::try_from(number).ok()?; 16];
     let tenant = Tenant::new("acme", "prod").ok()?;
     let external_id: ExternalId = format!("p{number}").parse().ok()?;
-    let domain = "id.example".parse().ok()?;
-    let now = Timestamp::from_unix_seconds(1_790_000_000);
+    let now = beginning();
+    // Every level there is, so that one told in the place of another is seen.
+    let trust_level = *TrustLevel::ALL.get(number % TrustLevel::ALL.len())?;
     let owner: Owner = format!("owner-{}", number % 2).parse().ok()?;
     let identity = Identity {
         id: IdentityId::from_bytes(id),
-        spiffe_id: SpiffeId::of_workload(&domain, &tenant, IdentityType::Agent, &external_id).ok()?,
+        spiffe_id: uri(number)?,
         tenant,
         name: external_id.to_string(),
         external_id,
         kind: Kind::for_registration(IdentityType::Agent, None).ok()?,
-        trust_level: TrustLevel::Unverified,
+        trust_level,
         status: Status::Active,
         owner: Some(owner),
         expires_at: None,
