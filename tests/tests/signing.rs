@@ -43,7 +43,7 @@ fn header_verified(client: &Client, token: &str) -> (String, String) {
     let jwk = keys.keys.iter().find(|jwk| jwk.kid == header.kid).expect("the key is published");
     assert_eq!(jwk.alg.as_deref(), Some(header.alg.as_str()));
     verify(jws, &PublicKey::from_jwk(jwk).unwrap()).unwrap();
-    (header.alg, header.kid.unwrap())
+    (header.alg.clone(), header.kid.clone().unwrap())
 }
 
 /// A row of `keys list`: state, algorithm, id, and where the key is.
