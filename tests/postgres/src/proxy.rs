@@ -25,6 +25,10 @@ pub struct Proxy {
     open: Arc<Mutex<Vec<TcpStream>>>,
 }
 
+/// What a client sends when it commits: the word, or the lock that orders transactions, which a statement that is a whole
+/// transaction names first.
+const COMMITS: [&[u8]; 2] = [b"COMMIT", b"zid_ordr"];
+
 /// How long the server is given to commit before the connection breaks.
 const TIME_TO_COMMIT: Duration = Duration::from_millis(300);
 
@@ -79,7 +83,8 @@ fn carry(client: TcpStream, upstream: TcpStream, passing: &Arc<AtomicU8>) {
             if now == Passing::Nothing as u8 {
                 continue;
             }
-            let commits = sent.windows(6).any(|word| word == b"COMMIT");
+            let says = |word: &[u8]| sent.windows(word.len()).any(|part| part == word);
+            let commits = COMMITS.into_iter().any(says);
             let breaks = now == Passing::NoAnswerToCommit as u8 && commits;
             if breaks {
                 // First so that no answer gets through.

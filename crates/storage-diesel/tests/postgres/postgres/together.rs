@@ -238,3 +238,33 @@ async fn an_epoch_that_did_more_than_cut_off_credentials_outdates_everything() {
     );
     assert!(matches!(store.issue(judged).await, Err(StoreError::Dead(_))), "its order is covered");
 }
+
+#[tokio::test]
+async fn what_the_lock_came_too_late_for_does_not_happen() {
+    let (url, store) = fresh().await;
+    issued_root(&store, &ours(), 1, 1).await;
+    let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+    let second = issuance(record(Lineage::root_of(link(&ours(), 2, 1, facts.order))), facts.epoch);
+    // Each wait is within its bound. The cut-off waits for the writer first, which waits for the lock, and then for the
+    // lock itself, which another has by then: more than eight seconds.
+    let first_hold = hold(&url, "SELECT 1", 4.3);
+    let issued = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.issue(second).await })
+    };
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let late = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { cut(&store, 1).await })
+    };
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let second_hold = hold(&url, "SELECT 1", 4.3);
+    assert_eq!(issued.await.unwrap(), Ok(()));
+    let late = late.await.unwrap();
+    assert!(late.as_ref().is_err_and(|why| why.to_string().contains("took too long")), "{late:?}");
+    first_hold.join().unwrap();
+    second_hold.join().unwrap();
+    assert_eq!(count(&url, "cut_offs"), "0");
+    assert!(is_live(&store, jti(1)).await);
+    assert!(cut(&store, 1).await.is_ok());
+}
