@@ -115,13 +115,20 @@ impl Cluster {
     /// That there are none.
     pub fn freeze(&self, frozen: bool) -> Result<(), String> {
         let postmaster = self.pid().ok_or("the server does not run")?;
-        let of_it = |id: &u32| *id == postmaster || tools::parent(*id) == Some(postmaster);
         let signal = if frozen { "-STOP" } else { "-CONT" };
+        // The one that starts the others first: after it there are no new ones.
+        let mut kill = tools::command(Path::new("kill"), self.user);
+        tools::run(kill.arg(signal).arg(postmaster.to_string()))?;
         let entries = std::fs::read_dir("/proc").map_err(|error| error.to_string())?;
         let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        let of_it = |id: &u32| tools::parent(*id) == Some(postmaster);
         let mut kill = tools::command(Path::new("kill"), self.user);
         kill.arg(signal).args(ids.filter(of_it).map(|id| id.to_string()));
-        tools::run(&mut kill).map(drop)
+        match tools::run(&mut kill) {
+            // One that ended meanwhile does nothing either; the others have their signal.
+            Err(why) if !why.contains("No such process") => Err(why),
+            _ => Ok(()),
+        }
     }
 
     fn until(&self, question: &str) -> Result<(), String> {
