@@ -19,8 +19,8 @@ use super::{Conn, bulk};
 use crate::cut_key;
 use crate::error::missing;
 
-/// Most entries of each kind; beyond it all are forgotten. About 4 KiB each.
-const MOST: usize = 4096;
+/// Most entries of each kind that a reader remembers; beyond it all are forgotten. About 3 KiB each.
+const MOST: usize = 16_384;
 
 /// Most links of their lineages, those of what was forgotten included; beyond it all are forgotten. 50 bytes each.
 const MOST_LINKS: usize = 16 * MOST;
