@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use tempfile::TempDir;
 
-use crate::client::Client;
+use crate::client::{Answer, Client};
 
 /// A running server with its own data folder; stopped when dropped.
 pub struct Server {
@@ -177,6 +177,21 @@ impl Server {
     /// Everything printed and logged so far.
     pub fn printed(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Everything printed and logged up to the line that tells of this answer, which is written before the answer
+    /// but may arrive here after it.
+    #[track_caller]
+    pub fn printed_until(&self, answer: &Answer) -> String {
+        let id = answer.header("x-request-id");
+        for _ in 0..500 {
+            let printed = self.printed();
+            if printed.lines().any(|line| line.contains(id) && line.contains("micros")) {
+                return printed;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("no line tells of request {id}: {}", self.printed())
     }
 
     /// The data folder.

@@ -245,7 +245,7 @@ fn a_module_that_stops_working_is_our_fault() {
     assert_eq!(failed.text("/error"), "temporarily_unavailable");
     assert_eq!(failed.header("retry-after"), "1");
     assert!(is_active(&client, &good), "what was signed is still good");
-    let logged = server.printed();
+    let logged = server.printed_until(&failed);
     assert_eq!(logged.matches("request failed through our fault").count(), 1, "{logged}");
     assert!(logged.contains("did not sign"), "{logged}");
 

@@ -13,7 +13,7 @@ fn beside(server: &Server) -> SqliteConnection {
 #[track_caller]
 fn logged_once(server: &Server, answer: &Answer) {
     let id = answer.header("x-request-id");
-    let printed = server.printed();
+    let printed = server.printed_until(answer);
     let lines = printed.lines().filter(|line| line.contains(id) && line.contains("our fault")).count();
     assert_eq!(lines, 1, "{id} in {printed}");
     assert!(answer.body.contains(id), "the answer names its request id: {answer:?}");
