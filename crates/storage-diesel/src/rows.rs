@@ -7,6 +7,7 @@ use zeroid_identity_model::Timestamp;
 use zeroid_storage::{ApiKeyRecord, IdentityRecord, Issuance, PolicyRecord, SecretHash, StoreError};
 
 use crate::error::corrupt;
+use crate::packed::pack;
 use crate::schema::{api_keys, credentials, identities, policies};
 
 pub(crate) fn to_json<T: Serialize>(what: &str, record: &T) -> Result<String, StoreError> {
@@ -162,17 +163,13 @@ pub(crate) struct CredentialRow {
     pub(crate) issued_at: i64,
     pub(crate) expires_at: i64,
     pub(crate) digest: Vec<u8>,
-    pub(crate) body: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl CredentialRow {
     /// The row of a credential, but for its tenant's number, which the writer knows.
     pub(crate) fn of(issuance: &Issuance) -> Result<Self, StoreError> {
         let record = &issuance.record;
-        // Cut-offs are looked up in one tenant: a lineage must not leave it.
-        if record.lineage.links().any(|link| link.tenant != *record.tenant()) {
-            return Err(StoreError::Corrupt("a lineage of more than one tenant".to_owned()));
-        }
         Ok(Self {
             jti: record.jti().as_bytes().to_vec(),
             identity_id: record.identity().as_bytes().to_vec(),
@@ -181,7 +178,7 @@ impl CredentialRow {
             issued_at: record.issued_at().as_micros(),
             expires_at: record.expires_at.as_micros(),
             digest: issuance.digest.0.to_vec(),
-            body: to_json("credential", &**record)?,
+            body: pack(record)?,
         })
     }
 }

@@ -63,7 +63,7 @@ diesel::table! {
         issued_at -> BigInt,
         expires_at -> BigInt,
         digest -> Binary,
-        body -> Text,
+        body -> Binary,
     }
 }
 diesel::table! {

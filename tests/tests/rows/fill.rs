@@ -25,7 +25,10 @@ pub(crate) struct Agents {
     uri: String,
     token: String,
     claims: Value,
+    /// The record as it is stored, in hexadecimal.
     body: String,
+    issued_at: u64,
+    expires_at: u64,
     tenant: String,
 }
 
@@ -38,9 +41,16 @@ impl Agents {
         }
         let token = issue(&client, &boss.api_key, "read").token();
         let claims = claims(&token);
-        let body = database.one("SELECT body FROM credentials");
+        let body = database.one(match database.kind {
+            Kind::Postgres { .. } => "SELECT encode(body, 'hex') FROM credentials",
+            Kind::Sqlite => "SELECT lower(hex(body)) FROM credentials",
+        });
+        let number =
+            |column: &str| database.one(&format!("SELECT {column} FROM credentials")).parse().unwrap();
+        let (issued_at, expires_at) = (number("issued_at"), number("expires_at"));
         let tenant = database.one("SELECT tenant_id FROM credentials");
-        Self { api_key: boss.api_key, identity: boss.id, uri: boss.uri, token, claims, body, tenant }
+        let (api_key, identity, uri) = (boss.api_key, boss.id, boss.uri);
+        Self { api_key, identity, uri, token, claims, body, issued_at, expires_at, tenant }
     }
 
     /// Store so many rows, oldest first, as they would have come.
@@ -59,14 +69,14 @@ impl Agents {
         });
         let who = match database.kind {
             Kind::Postgres { .. } => {
-                "CREATE TEMPORARY TABLE who AS SELECT row_number() OVER () - 1 AS n, id, encode(id, 'hex')::uuid::text AS \
-                 uuid, spiffe_id FROM identities; ALTER TABLE who ADD PRIMARY KEY (n); ANALYZE who"
+                "CREATE TEMPORARY TABLE who AS SELECT row_number() OVER () - 1 AS n, id, encode(id, 'hex') AS hex_id, \
+                 '78' || lpad(to_hex(length(spiffe_id)), 2, '0') || encode(convert_to(spiffe_id, 'UTF8'), 'hex') AS uri \
+                 FROM identities; ALTER TABLE who ADD PRIMARY KEY (n); ANALYZE who"
             }
             Kind::Sqlite => {
-                "CREATE TEMPORARY TABLE who AS SELECT row_number() OVER () - 1 AS n, id, lower(hex(id)) AS uuid, \
-                 spiffe_id FROM identities; \
-                 UPDATE who SET uuid = substr(uuid,1,8)||'-'||substr(uuid,9,4)||'-'||substr(uuid,13,4)||'-'||\
-                 substr(uuid,17,4)||'-'||substr(uuid,21); CREATE UNIQUE INDEX whose ON who (n)"
+                "CREATE TEMPORARY TABLE who AS SELECT row_number() OVER () - 1 AS n, id, hex(id) AS hex_id, \
+                 '78' || printf('%02x', length(spiffe_id)) || hex(spiffe_id) AS uri FROM identities; \
+                 CREATE UNIQUE INDEX whose ON who (n)"
             }
         };
         database.run(std::iter::once(who.to_owned()).chain(statements));
@@ -74,19 +84,17 @@ impl Agents {
         assert_eq!(stored, rows + 1);
     }
 
-    /// The template's text with what differs in each row put in, as an SQL expression.
+    /// The template in hexadecimal with what differs in each row put in, as an SQL expression.
     fn body(&self, jti: &str, issued: &str, ended: &str) -> String {
-        let record: Value = serde_json::from_str(&self.body).unwrap();
-        let own = &record["lineage"][0];
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
         let mut pieces = vec![(true, self.body.clone())];
         for (from, to) in [
-            (text(&own["jti"]), jti),
-            (self.identity.clone(), "who.uuid"),
-            (self.uri.clone(), "who.spiffe_id"),
-            (text(&own["issued_at"]), issued),
-            (text(&record["expires_at"]), ended),
+            (undashed(member(&self.claims, "jti")), jti),
+            (undashed(&self.identity), "who.hex_id"),
+            (text(&self.uri), "who.uri"),
+            (integer(self.issued_at), issued),
+            (integer(self.expires_at), ended),
         ] {
+            assert!(self.body.contains(&from), "{from} is not in {}", self.body);
             let split = |(literal, piece): (bool, String)| -> Vec<(bool, String)> {
                 if !literal {
                     return vec![(literal, piece)];
@@ -97,21 +105,17 @@ impl Agents {
             pieces = pieces.into_iter().flat_map(split).collect();
         }
         let shown = |(literal, piece): (bool, String)| {
-            if literal { format!("'{}'", piece.replace('\'', "''")) } else { format!("({piece})") }
+            if literal { format!("'{piece}'") } else { format!("({piece})") }
         };
         pieces.into_iter().map(shown).collect::<Vec<_>>().join(" || ")
     }
 
     fn postgres(&self, start: u64, apart: u64, from: u64, to: u64) -> String {
-        let time = |micros: &str| {
-            format!(
-                "to_char(to_timestamp(({micros}) / 1e6) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-            )
-        };
-        let body = self.body("made.hex::uuid::text", &time("made.at"), &time("made.ended"));
+        let time = |micros: &str| format!("'1b' || lpad(to_hex({micros}), 16, '0')");
+        let body = self.body("made.hex", &time("made.at"), &time("made.ended"));
         format!(
             "INSERT INTO credentials SELECT decode(hex, 'hex'), {tenant}, who.id, decode(hex, 'hex'), 0, at, ended,
-                decode(sum || sum, 'hex'), {body}
+                decode(sum || sum, 'hex'), decode({body}, 'hex')
              FROM (SELECT i, sum, {start} + i * {apart} AS at,
                 (({start} + i * {apart}) / 1000000 + 3600) * 1000000 AS ended,
                 lpad(to_hex(({start} + i * {apart}) / 1000), 12, '0') || '7' || substr(sum, 1, 3) || '8' ||
@@ -124,20 +128,15 @@ impl Agents {
     }
 
     fn sqlite(&self, start: u64, apart: u64, from: u64, to: u64) -> String {
-        let time = |micros: &str| {
-            format!(
-                "strftime('%Y-%m-%dT%H:%M:%S', {micros} / 1000000, 'unixepoch') || printf('.%06dZ', {micros} % 1000000)"
-            )
-        };
-        let uuid = "substr(hex,1,8)||'-'||substr(hex,9,4)||'-'||substr(hex,13,4)||'-'||substr(hex,17,4)||'-'||substr(hex,21)";
-        let body = self.body(uuid, &time("at"), &time("ended"));
+        let time = |micros: &str| format!("'1b' || printf('%016x', {micros})");
+        let body = self.body("hex", &time("at"), &time("ended"));
         format!(
             "WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {to}),
              made AS MATERIALIZED (SELECT {start} + i * {apart} AS at, (({start} + i * {apart}) / 1000000 + 3600) * 1000000
                 AS ended, abs(random()) % (SELECT count(*) FROM who) AS whose,
                 printf('%012x7%03x8%015x', ({start} + i * {apart}) / 1000, abs(random()) % 4096,
                 abs(random()) % 1152921504606846976) AS hex FROM n)
-             INSERT INTO credentials SELECT unhex(hex), {tenant}, who.id, unhex(hex), 0, at, ended, randomblob(32), {body}
+             INSERT INTO credentials SELECT unhex(hex), {tenant}, who.id, unhex(hex), 0, at, ended, randomblob(32), unhex({body})
              FROM made JOIN who ON who.n = made.whose",
             tenant = self.tenant
         )
@@ -159,8 +158,7 @@ pub(crate) fn old_tokens(database: &Database, agents: &Agents, count: usize) -> 
         database.run(days().map(|day| make_partition(database, day)));
     }
     let [head, _, signature] = agents.token.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
-    let record: Value = serde_json::from_str(&agents.body).unwrap();
-    let own_jti = record["lineage"][0]["jti"].as_str().unwrap();
+    let own_jti = member(&agents.claims, "jti");
     let span = DAYS * MICROS_PER_DAY;
     let expires = (today() + 1 + DAYS) * MICROS_PER_DAY;
     let (mut tokens, mut statement) = (Vec::new(), String::new());
@@ -180,16 +178,15 @@ pub(crate) fn old_tokens(database: &Database, agents: &Agents, count: usize) -> 
         }
         let token = format!("{head}.{}.{signature}", URL_SAFE_NO_PAD.encode(claims.to_string()));
         let digest = hexadecimal(master.token_digest(&token).as_bytes());
-        let body = agents.body.replace(own_jti, &jti);
-        let body = body.replace(record["lineage"][0]["issued_at"].as_str().unwrap(), &time(at));
-        let body = body.replace(record["expires_at"].as_str().unwrap(), &time(expires));
+        let body = agents.body.replace(&undashed(own_jti), &hex);
+        let body = body.replace(&integer(agents.issued_at), &integer(at));
+        let body = database.bytes(&body.replace(&integer(agents.expires_at), &integer(expires)));
         let (jti, identity) = (database.bytes(&hex), database.bytes(&agents.identity.replace('-', "")));
         let begin = if statement.is_empty() { "INSERT INTO credentials VALUES " } else { ", " };
         let (tenant, digest) = (&agents.tenant, database.bytes(&digest));
         write!(
             statement,
-            "{begin}({jti}, {tenant}, {identity}, {jti}, 0, {at}, {expires}, {digest}, '{}')",
-            body.replace('\'', "''")
+            "{begin}({jti}, {tenant}, {identity}, {jti}, 0, {at}, {expires}, {digest}, {body})"
         )
         .unwrap();
         if number % 500 == 499 || number + 1 == count {
@@ -238,9 +235,22 @@ fn today() -> u64 {
     since.as_secs() / 86_400
 }
 
-/// As the server writes it.
-fn time(micros: u64) -> String {
-    zeroid_identity_model::Timestamp::from_micros(i64::try_from(micros).unwrap()).to_string()
+/// A text as CBOR has it, of 24 to 255 bytes.
+fn text(text: &str) -> String {
+    format!("78{:02x}{}", text.len(), hexadecimal(text.as_bytes()))
+}
+
+/// A number as CBOR has it, beyond 32 bits.
+fn integer(number: u64) -> String {
+    format!("1b{number:016x}")
+}
+
+fn member<'c>(claims: &'c Value, name: &str) -> &'c str {
+    claims[name].as_str().unwrap()
+}
+
+fn undashed(uuid: &str) -> String {
+    uuid.replace('-', "")
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

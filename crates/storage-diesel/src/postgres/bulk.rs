@@ -12,6 +12,7 @@ use zeroid_token_core::{CredentialRecord, CutOff};
 
 use super::Conn;
 use crate::error::unavailable;
+use crate::packed::unpack;
 use crate::rows::{ApiKeyRead, CredentialRow, bytes, from_json, signed};
 use crate::schema::{api_keys, cut_offs, identities, policies};
 
@@ -42,7 +43,7 @@ struct InsertCredentials<'r> {
     issued_at: Vec<i64>,
     expires_at: Vec<i64>,
     digest: Vec<&'r [u8]>,
-    body: Vec<&'r str>,
+    body: Vec<&'r [u8]>,
 }
 
 /// Names the statement among those kept prepared.
@@ -76,7 +77,7 @@ impl QueryFragment<Pg> for InsertCredentials<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Array<Binary>, _>(&self.digest)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.body)?;
+        out.push_bind_param::<Array<Binary>, _>(&self.body)?;
         out.push_sql(")");
         Ok(())
     }
@@ -178,16 +179,19 @@ impl RunQueryDsl<Conn> for CountUses {}
 /// A stored credential with its tenant's number and its digest.
 pub(super) type Stored = (CredentialId, i64, CredentialDigest, CredentialRecord);
 
+/// Its columns as they are read.
+type Found = (Vec<u8>, i64, Vec<u8>, Vec<u8>);
+
 /// The credentials of these ids.
 pub(super) fn credentials(conn: &mut Conn, ids: &[CredentialId]) -> Result<Vec<Stored>, StoreError> {
     let ids = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
-    let rows: Vec<(Vec<u8>, i64, Vec<u8>, String)> = CredentialsOf(ids).load(conn).map_err(unavailable)?;
-    let read = |(jti, tenant, digest, body): (Vec<u8>, i64, Vec<u8>, String)| {
+    let rows: Vec<Found> = CredentialsOf(ids).load(conn).map_err(unavailable)?;
+    let read = |(jti, tenant, digest, body): Found| {
         Ok((
             CredentialId::from_bytes(bytes("jti", &jti)?),
             tenant,
             CredentialDigest(bytes("digest", &digest)?),
-            from_json("credential", &body)?,
+            unpack(&body)?,
         ))
     };
     rows.into_iter().map(read).collect()
@@ -215,7 +219,7 @@ impl QueryFragment<Pg> for CredentialsOf<'_> {
 }
 
 impl Query for CredentialsOf<'_> {
-    type SqlType = (Binary, BigInt, Binary, Text);
+    type SqlType = (Binary, BigInt, Binary, Binary);
 }
 
 impl RunQueryDsl<Conn> for CredentialsOf<'_> {}

@@ -33,7 +33,7 @@ pub(super) struct Together<'r> {
     issued_at: Vec<i64>,
     expires_at: Vec<i64>,
     digest: Vec<&'r [u8]>,
-    body: Vec<&'r str>,
+    body: Vec<&'r [u8]>,
     used: Uses,
     cut: Cuts<'r>,
 }
@@ -197,7 +197,7 @@ impl QueryFragment<Pg> for Together<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Array<Binary>, _>(&self.digest)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.body)?;
+        out.push_bind_param::<Array<Binary>, _>(&self.body)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Binary>, _>(&self.used.id)?;
         out.push_sql(", ");

@@ -11,7 +11,8 @@ use zeroid_token_core::CredentialRecord;
 use super::Conn;
 use crate::cut_key;
 use crate::error::{missing, unavailable};
-use crate::rows::{CredentialRow, bytes, from_json, signed, unsigned};
+use crate::packed::unpack;
+use crate::rows::{CredentialRow, bytes, signed, unsigned};
 use crate::schema::{credentials, spent};
 
 /// Store a credential.
@@ -39,14 +40,14 @@ pub(crate) fn by_jti(
     conn: &mut Conn,
     jti: CredentialId,
 ) -> Result<Option<(i64, CredentialDigest, CredentialRecord)>, StoreError> {
-    let row: Option<(i64, Vec<u8>, String)> = credentials::table
+    let row: Option<(i64, Vec<u8>, Vec<u8>)> = credentials::table
         .filter(credentials::jti.eq(jti.as_bytes().as_slice()))
         .select((credentials::tenant_id, credentials::digest, credentials::body))
         .get_result(conn)
         .optional()
         .map_err(unavailable)?;
     row.map(|(tenant, digest, body)| {
-        Ok((tenant, CredentialDigest(bytes("digest", &digest)?), from_json("credential", &body)?))
+        Ok((tenant, CredentialDigest(bytes("digest", &digest)?), unpack(&body)?))
     })
     .transpose()
 }
@@ -82,7 +83,7 @@ pub(crate) fn list(
 ) -> Result<Listed<CredentialView>, StoreError> {
     let of_tenant = credentials::tenant_id.eq(tenant);
     let (limit, offset) = (i64::from(page.limit), signed(page.offset));
-    let (total, bodies): (i64, Vec<String>) = match filter {
+    let (total, bodies): (i64, Vec<Vec<u8>>) = match filter {
         CredentialFilter::Identity(id) => {
             let of = of_tenant.and(credentials::identity_id.eq(id.as_bytes().to_vec()));
             let total =
@@ -103,7 +104,7 @@ pub(crate) fn list(
                 .and(credentials::jti.eq(root.as_bytes().to_vec()))
                 .and(credentials::mission_id.eq(credentials::jti));
             let own = credentials::table.filter(own).select(credentials::body);
-            let mut rows: Vec<String> = own.load(conn).map_err(unavailable)?;
+            let mut rows: Vec<Vec<u8>> = own.load(conn).map_err(unavailable)?;
             let roots = i64::from(!rows.is_empty());
             let shown = if offset == 0 && limit > 0 { roots } else { 0 };
             if shown == 0 {
@@ -114,7 +115,7 @@ pub(crate) fn list(
                 .and(credentials::jti.ne(credentials::mission_id));
             let total: i64 =
                 credentials::table.filter(below.clone()).count().get_result(conn).map_err(unavailable)?;
-            let descendants: Vec<String> = credentials::table
+            let descendants: Vec<Vec<u8>> = credentials::table
                 .filter(below)
                 .order((credentials::depth.asc(), credentials::issued_at.asc(), credentials::jti.asc()))
                 .limit(limit - shown)
@@ -128,7 +129,7 @@ pub(crate) fn list(
     };
     let mut items = Vec::with_capacity(bodies.len());
     for body in bodies {
-        items.push(view(conn, tenant, from_json("credential", &body)?)?);
+        items.push(view(conn, tenant, unpack(&body)?)?);
     }
     Ok(Listed { items, total: unsigned(total) })
 }

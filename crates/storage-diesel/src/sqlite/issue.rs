@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Binary, SmallInt, Text};
+use diesel::sql_types::{BigInt, Binary, SmallInt};
 use zeroid_storage::StoreError;
 
 use super::verbs::{Issue, Writing, apart};
@@ -71,7 +71,7 @@ impl QueryFragment<Dialect> for InsertCredential<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Binary, _>(&row.digest)?;
         out.push_sql(", ");
-        out.push_bind_param::<Text, _>(&row.body)?;
+        out.push_bind_param::<Binary, _>(&row.body)?;
         out.push_sql(")");
         Ok(())
     }

@@ -217,7 +217,20 @@ async fn what_the_first_version_stored_is_kept_and_partitions_follow_it() {
     let odd = stored(&store, issued_at(now().plus_seconds(400 * DAY), 2), now().plus_seconds(900)).await;
     drop(store);
     for table in ["tenants", "policies", "identities", "api_keys", "credentials"] {
-        let rows = sql(&donor, &format!("SELECT quote_literal(jsonb_agg(t)) FROM {table} t")).unwrap();
+        // Records of credentials were JSON then.
+        let json = |record: &CredentialRecord| {
+            let hex: String = record.jti().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("WHEN '\\x{hex}' THEN '{}'", serde_json::to_string(record).unwrap())
+        };
+        let row = match table {
+            "credentials" => format!(
+                "to_jsonb(t) || jsonb_build_object('body', CASE t.jti {} {} END)",
+                json(&recent),
+                json(&odd)
+            ),
+            _ => "to_jsonb(t)".to_owned(),
+        };
+        let rows = sql(&donor, &format!("SELECT quote_literal(jsonb_agg({row})) FROM {table} t")).unwrap();
         let rows = rows.trim();
         let overriding = if table == "tenants" { "OVERRIDING SYSTEM VALUE" } else { "" };
         sql(&url, &format!(
@@ -226,7 +239,12 @@ async fn what_the_first_version_stored_is_kept_and_partitions_follow_it() {
     }
     assert_eq!(
         PostgresStore::pending_migrations(&url).unwrap(),
-        ["00000000000002_partitions", "00000000000003_lean", "00000000000004_together"]
+        [
+            "00000000000002_partitions",
+            "00000000000003_lean",
+            "00000000000004_together",
+            "00000000000005_packed"
+        ]
     );
     let store = open(&url);
     for record in [&recent, &odd] {
