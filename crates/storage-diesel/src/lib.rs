@@ -6,6 +6,8 @@
 #![allow(clippy::duplicate_mod, reason = "queries and verbs are compiled once for each dialect")]
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod answers;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod cut_key;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod error;

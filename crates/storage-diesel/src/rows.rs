@@ -156,13 +156,13 @@ impl ApiKeyRead {
 #[derive(Insertable)]
 #[diesel(table_name = credentials)]
 pub(crate) struct CredentialRow {
-    pub(crate) jti: Vec<u8>,
-    pub(crate) identity_id: Vec<u8>,
-    pub(crate) mission_id: Vec<u8>,
+    pub(crate) jti: [u8; 16],
+    pub(crate) identity_id: [u8; 16],
+    pub(crate) mission_id: [u8; 16],
     pub(crate) depth: i16,
     pub(crate) issued_at: i64,
     pub(crate) expires_at: i64,
-    pub(crate) digest: Vec<u8>,
+    pub(crate) digest: [u8; 32],
     pub(crate) body: Vec<u8>,
 }
 
@@ -171,13 +171,13 @@ impl CredentialRow {
     pub(crate) fn of(issuance: &Issuance) -> Result<Self, StoreError> {
         let record = &issuance.record;
         Ok(Self {
-            jti: record.jti().as_bytes().to_vec(),
-            identity_id: record.identity().as_bytes().to_vec(),
-            mission_id: record.mission_id().as_bytes().to_vec(),
+            jti: *record.jti().as_bytes(),
+            identity_id: *record.identity().as_bytes(),
+            mission_id: *record.mission_id().as_bytes(),
             depth: i16::from(record.delegation_depth()),
             issued_at: record.issued_at().as_micros(),
             expires_at: record.expires_at.as_micros(),
-            digest: issuance.digest.0.to_vec(),
+            digest: issuance.digest.0,
             body: pack(record)?,
         })
     }

@@ -72,7 +72,7 @@ impl Writer {
     pub(super) async fn issue(&self, issuance: Issuance, row: CredentialRow) -> Result<(), StoreError> {
         let (issue, answered) = Issue::new(issuance, row);
         self.hand_over(Work::Issue(Box::new(issue)))?;
-        answered.await.map_err(|_| unavailable("the writer has stopped"))?
+        answered.await.map_err(|_| unavailable("the writer has stopped"))?.answer()
     }
 
     /// Cut off a credential; answered after the commit.
@@ -124,9 +124,7 @@ impl Load {
     }
 
     fn answer(self, committed: &Result<(), StoreError>) {
-        for issue in self.issues {
-            issue.answer(committed.clone());
-        }
+        Issue::answer(self.issues, committed);
         for verb in self.verbs {
             verb.answer(committed.clone());
         }

@@ -9,6 +9,7 @@ use zeroid_token_core::{Dead, Source, live};
 use super::job::{Changes, Ran};
 use super::writing::Writing;
 use super::{Step, queries, savepoint};
+use crate::answers::{Answers, Told, Waiting};
 use crate::rows::CredentialRow;
 
 /// A credential on its way through the writer.
@@ -16,22 +17,26 @@ pub(crate) struct Issue {
     pub(crate) issuance: Issuance,
     pub(crate) row: CredentialRow,
     pub(crate) outcome: Option<Result<(), StoreError>>,
-    answer: oneshot::Sender<Result<(), StoreError>>,
+    waiting: Waiting<Stored>,
 }
 
+/// What is said of a credential that was to be stored.
+pub(crate) type Stored = Result<(), StoreError>;
+
 impl Issue {
-    pub(crate) fn new(
-        issuance: Issuance,
-        row: CredentialRow,
-    ) -> (Self, oneshot::Receiver<Result<(), StoreError>>) {
-        let (answer, answered) = oneshot::channel();
-        (Self { issuance, row, outcome: None, answer }, answered)
+    pub(crate) fn new(issuance: Issuance, row: CredentialRow) -> (Self, oneshot::Receiver<Told<Stored>>) {
+        let (waiting, answered) = oneshot::channel();
+        (Self { issuance, row, outcome: None, waiting }, answered)
     }
 
-    /// Answer, once the fate of the transaction is known. A caller that went away is not missed.
-    pub(crate) fn answer(self, committed: Result<(), StoreError>) {
+    /// Answer them all, once the fate of the transaction is known.
+    pub(crate) fn answer(issues: impl IntoIterator<Item = Self>, committed: &Result<(), StoreError>) {
         let not_run = || Err(StoreError::Unavailable("the credential was not stored".to_owned()));
-        drop(self.answer.send(committed.and_then(|()| self.outcome.unwrap_or_else(not_run))));
+        let mut answers = Answers::none();
+        for Self { outcome, waiting, .. } in issues {
+            answers.add(waiting, committed.clone().and_then(|()| outcome.unwrap_or_else(not_run)));
+        }
+        answers.tell();
     }
 
     /// Whether what its caller judged is still so, and nothing else has to be looked at.
