@@ -56,7 +56,10 @@ pub fn key_id(number: u64) -> ApiKeyId {
 
 /// The n-th credential id.
 pub fn jti(number: u64) -> CredentialId {
-    CredentialId::from_bytes(bytes(4, number))
+    let mut id = bytes(4, number);
+    let millis = at(i64::try_from(number).unwrap()).as_micros() / 1000;
+    id[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+    CredentialId::from_bytes(id)
 }
 
 /// The hash of the n-th secret.

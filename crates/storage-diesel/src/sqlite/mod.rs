@@ -75,6 +75,7 @@ pub struct SqliteStore {
     pool: connection::Pool,
     shared: Arc<Shared>,
     known: Arc<FactCache>,
+    forgotten: forget::Forgotten,
     _lock: File,
 }
 
@@ -105,7 +106,8 @@ impl SqliteStore {
             .map_err(|error| io(error.to_string()))?;
         let readers = Readers::start(path, options.readers, options.queue, &known)?;
         let pool = connection::pool(path, options.pool.max(1))?;
-        Ok(Self { writer, readers, pool, shared, known, _lock: lock })
+        let forgotten = forget::Forgotten::default();
+        Ok(Self { writer, readers, pool, shared, known, forgotten, _lock: lock })
     }
 
     /// Write what waits, put everything into the one file, and let go of it. Dropping the store does the same.

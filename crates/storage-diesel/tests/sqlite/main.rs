@@ -7,5 +7,6 @@ mod support;
 mod beside_memory;
 mod durability;
 mod facts;
+mod forget;
 mod schema;
 mod trouble;

@@ -18,7 +18,8 @@ ALTER TABLE credentials_packed RENAME TO credentials;
 
 CREATE INDEX credentials_of_identity ON credentials (tenant_id, identity_id, issued_at);
 CREATE INDEX credentials_of_mission ON credentials (tenant_id, mission_id, depth, issued_at) WHERE jti <> mission_id;
-CREATE INDEX credentials_ending ON credentials (expires_at);
+-- The others are forgotten in the order of their ids, which is that of their issue.
+CREATE INDEX credentials_lasting ON credentials (expires_at) WHERE expires_at - issued_at > 86400000000;
 
 -- A lineage never changes once stored.
 CREATE TRIGGER credentials_are_written_once BEFORE UPDATE ON credentials
