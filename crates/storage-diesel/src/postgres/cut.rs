@@ -9,6 +9,7 @@ use zeroid_storage::StoreError;
 use zeroid_token_core::{CutOff, CutOffKey, Reason};
 
 use super::verbs::job::{Patience, late};
+use crate::answers::{Answers, Told, Waiting};
 use crate::cut_key;
 use crate::error::unavailable;
 use crate::rows::{from_json, to_json};
@@ -57,13 +58,13 @@ pub(super) struct Cut {
     pub(super) row: Row,
     pub(super) outcome: Option<Result<CutOff, StoreError>>,
     pub(super) patience: Patience,
-    answer: oneshot::Sender<Result<CutOff, StoreError>>,
+    waiting: Waiting<Result<CutOff, StoreError>>,
 }
 
 impl Cut {
-    pub(super) fn new(row: Row) -> (Self, oneshot::Receiver<Result<CutOff, StoreError>>) {
-        let (answer, answered) = oneshot::channel();
-        (Self { row, outcome: None, patience: Patience::new(), answer }, answered)
+    pub(super) fn new(row: Row) -> (Self, oneshot::Receiver<Told<Result<CutOff, StoreError>>>) {
+        let (waiting, answered) = oneshot::channel();
+        (Self { row, outcome: None, patience: Patience::new(), waiting }, answered)
     }
 
     /// Refuse what comes too late.
@@ -73,9 +74,13 @@ impl Cut {
         }
     }
 
-    /// Answer, once the fate of the transaction is known. A caller that went away is not missed.
-    pub(super) fn answer(self, committed: Result<(), StoreError>) {
+    /// Answer them all, once the fate of the transaction is known.
+    pub(super) fn answer(cuts: Vec<Self>, committed: &Result<(), StoreError>) {
         let not_run = || Err(unavailable("nothing was cut off"));
-        drop(self.answer.send(committed.and_then(|()| self.outcome.unwrap_or_else(not_run))));
+        let mut answers = Answers::none();
+        for Self { outcome, waiting, .. } in cuts {
+            answers.add(waiting, committed.clone().and_then(|()| outcome.unwrap_or_else(not_run)));
+        }
+        answers.tell();
     }
 }

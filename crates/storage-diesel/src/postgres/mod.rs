@@ -35,7 +35,7 @@ use crate::rows::CredentialRow;
 use crate::tenants::TenantNumbers as Shared;
 use connection::Target;
 use orders::Orders;
-use reader::{Ask, Readers};
+use reader::{Heard, Question, Readers};
 use writer::{Writer, savepoint};
 
 pub(crate) type Conn = PgConnection;
@@ -148,7 +148,10 @@ impl PostgresStore {
     }
 
     async fn facts_of_key(&self, hash: SecretHash) -> Result<Option<KeyFacts>, StoreError> {
-        self.readers.ask(hash.0[31], |answer| Ask::Key(hash, answer)).await
+        match self.readers.ask(hash.0[31], Question::Key(hash)).await? {
+            Heard::Key(facts) => Ok(facts),
+            other => Err(other.is_no_answer()),
+        }
     }
 
     async fn facts_of_exchange(
@@ -157,14 +160,20 @@ impl PostgresStore {
         actor: ActorLookup,
     ) -> Result<ExchangeFacts, StoreError> {
         let byte = subject.as_bytes()[15];
-        self.readers.ask(byte, |answer| Ask::Exchange(subject, actor, answer)).await
+        match self.readers.ask(byte, Question::Exchange(subject, actor)).await? {
+            Heard::Exchange(facts) => Ok(facts),
+            other => Err(other.is_no_answer()),
+        }
     }
 
     async fn facts_of_credential(
         &self,
         jti: CredentialId,
     ) -> Result<Option<Arc<CredentialFacts>>, StoreError> {
-        self.readers.ask(jti.as_bytes()[15], |answer| Ask::Credential(jti, answer)).await
+        match self.readers.ask(jti.as_bytes()[15], Question::Credential(jti)).await? {
+            Heard::Credential(facts) => Ok(facts),
+            other => Err(other.is_no_answer()),
+        }
     }
 
     async fn store_credential(&self, issuance: Issuance, row: CredentialRow) -> Result<(), StoreError> {
@@ -197,7 +206,7 @@ impl PostgresStore {
 
     /// Whether the hot path can read.
     async fn can_read(&self) -> Result<(), StoreError> {
-        self.readers.ask(0, Ask::Presence).await
+        self.readers.ask(0, Question::Presence).await.map(drop)
     }
 
     /// Write one verb; answered after the commit.

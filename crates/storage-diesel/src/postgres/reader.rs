@@ -13,26 +13,46 @@ use super::connection::{Link, Target};
 use super::memo::{Memo, Wanted};
 use super::orders::Numbers;
 use super::{Conn, changes};
+use crate::answers::{Answers, Waiting};
 use crate::error::{OpenError, unavailable};
 
 /// Most questions of one batch: the last of them waits for all before it.
 const MOST: usize = 128;
 
-type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// A question.
-pub(super) enum Ask {
-    /// What an issuance against this key is decided by.
-    Key(SecretHash, Answer<Option<KeyFacts>>),
-    /// What an exchange is decided by.
-    Exchange(CredentialId, ActorLookup, Answer<ExchangeFacts>),
-    /// A credential and what its life is judged by.
-    Credential(CredentialId, Answer<Option<Arc<CredentialFacts>>>),
-    /// Whether there is anybody to ask.
-    Presence(Answer<()>),
+/// A question and who waits for its answer.
+struct Ask {
+    question: Question,
+    waiting: Waiting<Result<Heard, StoreError>>,
 }
 
-impl Ask {
+/// A question.
+pub(super) enum Question {
+    /// What an issuance against this key is decided by.
+    Key(SecretHash),
+    /// What an exchange is decided by.
+    Exchange(CredentialId, ActorLookup),
+    /// A credential and what its life is judged by.
+    Credential(CredentialId),
+    /// Whether there is anybody to ask.
+    Presence,
+}
+
+/// What is said to it.
+pub(super) enum Heard {
+    Key(Option<KeyFacts>),
+    Exchange(ExchangeFacts),
+    Credential(Option<Arc<CredentialFacts>>),
+    Presence,
+}
+
+impl Heard {
+    /// The error of an answer to another question.
+    pub(super) fn is_no_answer(&self) -> StoreError {
+        unavailable("a reader answered another question")
+    }
+}
+
+impl Question {
     /// Whether it draws a number of the sequence.
     const fn draws(&self) -> bool {
         matches!(self, Self::Key(..) | Self::Exchange(..))
@@ -60,15 +80,15 @@ impl Readers {
     }
 
     /// Ask the reader that remembers what has this byte in its name.
-    pub(super) async fn ask<T>(&self, byte: u8, ask: impl FnOnce(Answer<T>) -> Ask) -> Result<T, StoreError> {
-        let (answer, answered) = oneshot::channel();
+    pub(super) async fn ask(&self, byte: u8, question: Question) -> Result<Heard, StoreError> {
+        let (waiting, answered) = oneshot::channel();
         let queue = self.queues.get(usize::from(byte) % self.queues.len().max(1));
         let queue = queue.ok_or_else(|| unavailable("no reader runs"))?;
-        queue.try_send(ask(answer)).map_err(|error| match error {
+        queue.try_send(Ask { question, waiting }).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Disconnected(_) => unavailable("the reader has stopped"),
         })?;
-        answered.await.map_err(|_| unavailable("the reader has stopped"))?
+        answered.await.map_err(|_| unavailable("the reader has stopped"))?.answer()
     }
 }
 
@@ -84,6 +104,9 @@ impl Drop for Readers {
 fn run(mut link: Link, waiting: &Receiver<Ask>) {
     let mut memo = Memo::default();
     while let Ok(first) = waiting.recv() {
+        // Whoever is about to ask goes first: a round trip costs as much for few as for many. Where a processor is idle,
+        // this returns at once.
+        std::thread::yield_now();
         // All that waits is taken before anything is read: nobody is shown a state older than their question.
         let mut asks = vec![first];
         while asks.len() < MOST
@@ -91,7 +114,7 @@ fn run(mut link: Link, waiting: &Receiver<Ask>) {
         {
             asks.push(ask);
         }
-        let draws = asks.iter().any(Ask::draws);
+        let draws = asks.iter().any(|ask| ask.question.draws());
         let wanted = wanted(&asks);
         // Nothing is remembered across connections: another server may have lost what this one said.
         let mut again = false;
@@ -111,14 +134,14 @@ fn run(mut link: Link, waiting: &Receiver<Ask>) {
 fn wanted(asks: &[Ask]) -> Wanted {
     let mut wanted = Wanted::default();
     for ask in asks {
-        match ask {
-            Ask::Key(hash, _) => wanted.actor(&ActorLookup::ApiKey(*hash)),
-            Ask::Exchange(subject, actor, _) => {
+        match &ask.question {
+            Question::Key(hash) => wanted.actor(&ActorLookup::ApiKey(*hash)),
+            Question::Exchange(subject, actor) => {
                 wanted.credential(*subject);
                 wanted.actor(actor);
             }
-            Ask::Credential(jti, _) => wanted.credential(*jti),
-            Ask::Presence(_) => {}
+            Question::Credential(jti) => wanted.credential(*jti),
+            Question::Presence => {}
         }
     }
     wanted
@@ -162,48 +185,39 @@ fn present(conn: &mut Conn, memo: &mut Memo, draws: bool) -> Result<(Epoch, Numb
     Ok((present.epoch, present.block.map(Numbers::of_block).unwrap_or_default()))
 }
 
-/// Answer from memory; a caller that went away is not missed.
+/// Answer from memory.
 fn answer(asks: Vec<Ask>, memo: &Memo, read: Result<(Epoch, Numbers), StoreError>) {
-    let (epoch, mut numbers) = match read {
-        Ok(read) => read,
-        Err(why) => return refuse(asks, &why),
-    };
-    for ask in asks {
-        match ask {
-            Ask::Presence(answer) => drop(answer.send(Ok(()))),
-            Ask::Credential(jti, answer) => {
-                drop(answer.send(Ok(memo.credential(jti).map(|known| Arc::clone(&known.facts)))));
-            }
-            Ask::Key(hash, answer) => {
-                let actor = memo.actor(&ActorLookup::ApiKey(hash)).cloned();
-                let facts = match actor {
-                    Some(actor) => numbers.draw().map(|order| Some(KeyFacts { actor, order, epoch })),
-                    None => Ok(None),
-                };
-                drop(answer.send(facts));
-            }
-            Ask::Exchange(subject, actor, answer) => {
-                let known = memo.credential(subject);
-                let facts = numbers.draw().map(|order| ExchangeFacts {
-                    subject: known.map(|known| Arc::clone(&known.facts)),
-                    principal: known.map(|known| Arc::clone(&known.principal)),
-                    actor: memo.actor(&actor).cloned(),
-                    order,
-                    epoch,
-                });
-                drop(answer.send(facts));
-            }
-        }
+    let mut read = read;
+    let mut answers = Answers::none();
+    for Ask { question, waiting } in asks {
+        let heard = match &mut read {
+            Ok((epoch, numbers)) => hear(question, memo, *epoch, numbers),
+            Err(why) => Err(why.clone()),
+        };
+        answers.add(waiting, heard);
     }
+    answers.tell();
 }
 
-fn refuse(asks: Vec<Ask>, why: &StoreError) {
-    for ask in asks {
-        match ask {
-            Ask::Presence(answer) => drop(answer.send(Err(why.clone()))),
-            Ask::Credential(_, answer) => drop(answer.send(Err(why.clone()))),
-            Ask::Key(_, answer) => drop(answer.send(Err(why.clone()))),
-            Ask::Exchange(_, _, answer) => drop(answer.send(Err(why.clone()))),
+fn hear(question: Question, memo: &Memo, epoch: Epoch, numbers: &mut Numbers) -> Result<Heard, StoreError> {
+    Ok(match question {
+        Question::Presence => Heard::Presence,
+        Question::Credential(jti) => {
+            Heard::Credential(memo.credential(jti).map(|known| Arc::clone(&known.facts)))
         }
-    }
+        Question::Key(hash) => Heard::Key(match memo.actor(&ActorLookup::ApiKey(hash)).cloned() {
+            Some(actor) => Some(KeyFacts { actor, order: numbers.draw()?, epoch }),
+            None => None,
+        }),
+        Question::Exchange(subject, actor) => {
+            let known = memo.credential(subject);
+            Heard::Exchange(ExchangeFacts {
+                subject: known.map(|known| Arc::clone(&known.facts)),
+                principal: known.map(|known| Arc::clone(&known.principal)),
+                actor: memo.actor(&actor).cloned(),
+                order: numbers.draw()?,
+                epoch,
+            })
+        }
+    })
 }

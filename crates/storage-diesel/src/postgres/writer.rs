@@ -79,7 +79,7 @@ impl Writer {
     pub(super) async fn cut_off(&self, row: Row) -> Result<CutOff, StoreError> {
         let (cut, answered) = Cut::new(row);
         self.hand_over(Work::Cut(Box::new(cut)))?;
-        answered.await.map_err(|_| unavailable("the writer has stopped"))?
+        answered.await.map_err(|_| unavailable("the writer has stopped"))?.answer()
     }
 
     fn hand_over(&self, work: Work) -> Result<(), StoreError> {
@@ -128,9 +128,7 @@ impl Load {
         for verb in self.verbs {
             verb.answer(committed.clone());
         }
-        for cut in self.cuts {
-            cut.answer(committed.clone());
-        }
+        Cut::answer(self.cuts, committed);
     }
 }
 
@@ -138,6 +136,8 @@ impl Desk {
     /// Take one work, then everything else that waits; one transaction; answer after the commit. No timer.
     fn run(&mut self, waiting: &Receiver<Work>) {
         while let Ok(first) = waiting.recv() {
+            // As in the readers: whoever is about to hand over more goes first.
+            std::thread::yield_now();
             let mut load = Load::default();
             let mut next = Some(first);
             while let Some(work) = next {
