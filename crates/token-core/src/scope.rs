@@ -1,8 +1,8 @@
 //! Scopes and sets of scopes (RFC 6749 §3.3).
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 use zeroid_identity_model::serde_as_text;
@@ -20,18 +20,18 @@ pub const MAX_SCOPE_TEXT_BYTES: usize = 4096;
 ///
 /// 1 to 256 bytes of `%x21 / %x23-5B / %x5D-7E`. Source: RFC 6749 §3.3.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Scope(String);
+pub struct Scope(Arc<str>);
 
 serde_as_text!(Scope);
 
 /// A set of scopes. An empty set means nothing, never everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "Vec<Scope>")]
-pub struct ScopeSet(BTreeSet<Scope>);
+pub struct ScopeSet(Arc<[Scope]>); // sorted, each once
 
 impl Serialize for ScopeSet {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(&self.0)
+        serializer.collect_seq(self.0.iter())
     }
 }
 
@@ -93,14 +93,14 @@ impl FromStr for Scope {
             return Err(ScopeError::TooLong { bytes: text.len() });
         }
         let allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-        if text.bytes().all(allowed) { Ok(Self(text.to_owned())) } else { Err(ScopeError::BadByte) }
+        if text.bytes().all(allowed) { Ok(Self(text.into())) } else { Err(ScopeError::BadByte) }
     }
 }
 
 impl ScopeSet {
     /// The set with no scope: nothing.
-    pub const fn nothing() -> Self {
-        Self(BTreeSet::new())
+    pub fn nothing() -> Self {
+        Self::default()
     }
 
     /// The set of these scopes.
@@ -108,13 +108,15 @@ impl ScopeSet {
     /// # Errors
     /// [`ScopeError::TooMany`].
     pub fn of(scopes: impl IntoIterator<Item = Scope>) -> Result<Self, ScopeError> {
-        let set: BTreeSet<_> = scopes.into_iter().collect();
-        if set.len() > MAX_SCOPES { Err(ScopeError::TooMany) } else { Ok(Self(set)) }
+        let mut scopes: Vec<Scope> = scopes.into_iter().collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        if scopes.len() > MAX_SCOPES { Err(ScopeError::TooMany) } else { Ok(Self(scopes.into())) }
     }
 
     /// Whether it holds the scope.
     pub fn contains(&self, scope: &Scope) -> bool {
-        self.0.contains(scope)
+        self.0.binary_search(scope).is_ok()
     }
 
     /// Whether it holds a scope of this text.
@@ -124,31 +126,36 @@ impl ScopeSet {
 
     /// Whether everything in it is in `other` too.
     pub fn is_subset(&self, other: &Self) -> bool {
-        self.0.is_subset(&other.0)
+        self.iter().all(|scope| other.contains(scope))
     }
 
     /// What is in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        Self(self.0.intersection(&other.0).cloned().collect())
+        self.filtered(|scope| other.contains(scope))
     }
 
     /// What is in either. May exceed [`MAX_SCOPES`]: it is used to compare, not to grant.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self(self.0.union(&other.0).cloned().collect())
+        let mut scopes: Vec<Scope> = self.iter().chain(other.iter()).cloned().collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        Self(scopes.into())
     }
 
     /// What is in this set and not in `other`.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
-        Self(self.0.difference(&other.0).cloned().collect())
+        self.filtered(|scope| !other.contains(scope))
     }
 
     /// What `keep` says yes to.
     #[must_use]
     pub fn filtered(&self, mut keep: impl FnMut(&Scope) -> bool) -> Self {
-        Self(self.0.iter().filter(|scope| keep(scope)).cloned().collect())
+        let kept: Vec<Scope> = self.iter().filter(|scope| keep(scope)).cloned().collect();
+        // What loses nothing is the same set, and no copy of it.
+        if kept.len() == self.len() { self.clone() } else { Self(kept.into()) }
     }
 
     /// The scopes in byte order.
@@ -208,7 +215,7 @@ impl TryFrom<String> for Scope {
 
 impl From<Scope> for String {
     fn from(scope: Scope) -> Self {
-        scope.0
+        scope.as_str().to_owned()
     }
 }
 
@@ -221,7 +228,7 @@ impl TryFrom<Vec<Scope>> for ScopeSet {
 
 impl From<ScopeSet> for Vec<Scope> {
     fn from(set: ScopeSet) -> Self {
-        set.0.into_iter().collect()
+        set.0.to_vec()
     }
 }
 
