@@ -12,6 +12,7 @@ mod verified;
 mod cut_off;
 mod lineage;
 mod live;
+mod proven_key;
 mod record;
 
 mod audience;
@@ -38,6 +39,7 @@ pub use key_id::{KeyId, KeyIdError, Thumbprint, ThumbprintError};
 pub use lineage::{Lineage, LineageTooLong, Link, Order, Source};
 pub use live::{Dead, Live, LiveFacts, Standing, live};
 pub use policy::{AttestationLevel, Policy, PolicyError};
+pub use proven_key::ProvenKey;
 pub use record::{CredentialRecord, DecidedBy};
 pub use refusal::{OAuthCode, Refusal, ScopeRefused};
 pub use scope::{Scope, ScopeError, ScopeSet};
