@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use zeroid_core::Engine;
-use zeroid_jose::{Random, SystemRandom};
+use zeroid_jose::{Random, SystemRandom, TargetUri};
 
 use crate::handlers::metadata::Documents;
 
@@ -40,6 +40,12 @@ impl App {
             requests: AtomicU64::new(0),
             documents: Documents::default(),
         }
+    }
+
+    /// What a DPoP proof may call a path of this server: under its public addresses, never under the request's own `Host`
+    /// (house rule E21).
+    pub(crate) fn targets(&self, path: &str) -> Vec<TargetUri> {
+        self.public_urls.iter().filter_map(|base| format!("{base}{path}").parse().ok()).collect()
     }
 
     /// A fresh id for a request that brought none.

@@ -72,6 +72,7 @@ mod registry;
 
 mod assertion;
 mod bootstrap;
+mod proofs;
 
 pub use bootstrap::{ADMIN_EXTERNAL_ID, Bootstrapped};
 pub use clock::{Clock, MAX_CLOCK_OFFSET_SECONDS};
@@ -79,6 +80,7 @@ pub use engine::{Engine, OpenError, Parts};
 pub use error::{AdminError, Fault, KeysError, TokenError};
 pub use keys::KeyInfo;
 pub use offload::{Inline, NotDone, Offload, Offloaded, Work};
+pub use proofs::ProvenRequest;
 pub use requests::{
     ActiveToken, ApiKeyGrant, BearerRefused, Caller, ExchangeGrant, IdentityPatch, Introspection, Issued,
     NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Registered,

@@ -14,7 +14,7 @@ pub(crate) use service::Service;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::HeaderMap;
+use hyper::{HeaderMap, Method};
 
 /// Longest path and query, in bytes.
 pub(crate) const MAX_URL_BYTES: usize = 8 * 1024;
@@ -29,6 +29,9 @@ pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// A request whose body was read within its bounds.
 pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// The path, as it was sent.
+    pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) query: String,
     pub(crate) body: Bytes,

@@ -1,0 +1,13 @@
+//! DPoP (RFC 9449) through the real server: what a proof buys, and what no proof buys.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+
+mod prover;
+
+mod replicas;
+mod token;
