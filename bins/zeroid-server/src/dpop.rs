@@ -2,13 +2,13 @@
 
 use hyper::header::{ACCESS_CONTROL_EXPOSE_HEADERS, HeaderName};
 use hyper::{HeaderMap, StatusCode};
-use zeroid_core::ProvenRequest;
+use zeroid_core::{PresentationRefused, ProvenRequest};
 use zeroid_jose::ProofError;
 use zeroid_token_core::{OAuthCode, ProvenKey};
 use zeroid_wire::OAuthError;
 
 use crate::app::App;
-use crate::http::{Edge, Reply, Request};
+use crate::http::{Edge, Reply, Request, Scheme};
 
 /// The header a proof comes in (RFC 9449 §4.1).
 pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
@@ -22,6 +22,34 @@ pub(crate) fn proven_key(app: &App, request: &Request) -> Result<Option<ProvenKe
     let targets = app.targets(&request.path);
     let proven = ProvenRequest { method: request.method.as_str(), targets: &targets, body: None };
     app.engine.check_proof(proof, &proven).map(Some).map_err(|error| refused(error.into()))
+}
+
+/// The proof that came with an access token under the scheme `DPoP`, which must not be without (RFC 9449 §7.1).
+pub(crate) fn with_token(request: &Request) -> Result<&str, Edge> {
+    let missing = || NoProof {
+        code: OAuthCode::InvalidDpopProof,
+        why: "the scheme DPoP needs a DPoP header with a proof".to_owned(),
+    };
+    let proof = presented(&request.headers).and_then(|proof| proof.ok_or_else(missing));
+    proof.map_err(|error| Edge::DpopChallenge(error.code.as_str(), error.why))
+}
+
+/// Why an access token was not accepted, under the scheme it came under.
+pub(crate) fn refused_token(scheme: Scheme, refused: &PresentationRefused) -> Edge {
+    let why = refused.to_string();
+    match scheme {
+        Scheme::Bearer => Edge::Challenge(StatusCode::UNAUTHORIZED, "invalid_token", why),
+        Scheme::Dpop => Edge::DpopChallenge(code_of(refused), why),
+    }
+}
+
+/// RFC 6750 §3.1, RFC 9449 §7.1 and §9.
+pub(crate) const fn code_of(refused: &PresentationRefused) -> &'static str {
+    match refused {
+        PresentationRefused::Bearer(_) | PresentationRefused::Unbound => "invalid_token",
+        PresentationRefused::Proof(error) => error.oauth_code().as_str(),
+        PresentationRefused::ProofUsed => OAuthCode::InvalidDpopProof.as_str(),
+    }
 }
 
 /// Why a proof was not taken.

@@ -13,6 +13,7 @@ mod handlers;
 mod http;
 mod log;
 mod offload;
+mod presented;
 mod router;
 mod signing;
 

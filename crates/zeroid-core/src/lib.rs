@@ -83,7 +83,7 @@ pub use offload::{Inline, NotDone, Offload, Offloaded, Work};
 pub use proofs::ProvenRequest;
 pub use requests::{
     ActiveToken, ApiKeyGrant, BearerRefused, Caller, ExchangeGrant, IdentityPatch, Introspection, Issued,
-    NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Registered,
+    NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Presentation, PresentationRefused, Registered,
 };
 pub use settings::{CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS, Settings};
 pub use signing::Signing;

@@ -4,10 +4,13 @@ use zeroid_identity_model::Timestamp;
 use zeroid_jose::{
     ExpectedProof, HashPurpose, MAX_PROOF_AGE_SECONDS, PROOF_SKEW_SECONDS, ProofError, TargetUri, check_proof,
 };
-use zeroid_storage::{SecretHash, Spend};
+use zeroid_storage::{SecretHash, Spend, StoreError};
 use zeroid_token_core::{ProvenKey, Thumbprint};
 
 use crate::engine::Engine;
+use crate::error::Fault;
+use crate::requests::PresentationRefused;
+use crate::token::LiveToken;
 
 /// How much longer than it is good a proof is remembered, in seconds: the clock of the replica that forgets may be ahead
 /// of the one that was asked.
@@ -38,6 +41,27 @@ impl Engine {
     /// The nonce to give out, where proofs must have one (RFC 9449 §8.2).
     pub fn dpop_nonce(&self) -> Option<String> {
         self.settings.dpop_nonce_required.then(|| self.master.dpop_nonce(self.now()))
+    }
+
+    /// The proof that came with a token that is alive: by the key the token is bound to.
+    pub(crate) fn proof_of(
+        &self,
+        live: &LiveToken,
+        token: &str,
+        proof: &str,
+        request: &ProvenRequest<'_>,
+    ) -> Result<ProvenKey, PresentationRefused> {
+        let bound = live.facts.record.confirmation.as_ref().ok_or(PresentationRefused::Unbound)?;
+        Ok(self.check_proof_with(proof, request, Some((token, bound)))?)
+    }
+
+    /// Use up a proof that bought nothing to be stored.
+    pub(crate) async fn use_up(&self, proven: &ProvenKey) -> Result<Result<(), PresentationRefused>, Fault> {
+        match self.store.spend_once(self.spend_of(proven)).await {
+            Ok(()) => Ok(Ok(())),
+            Err(StoreError::Spent) => Ok(Err(PresentationRefused::ProofUsed)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Check a proof, and with a token that it is a proof for it, by the key it is bound to.

@@ -10,4 +10,5 @@
 mod prover;
 
 mod replicas;
+mod resource;
 mod token;

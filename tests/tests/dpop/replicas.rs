@@ -45,6 +45,25 @@ fn rfc9449_section_11_1_of_many_uses_of_a_proof_over_replicas_one_succeeds() {
 }
 
 #[test]
+fn rfc9449_section_11_1_a_proof_opens_once_over_replicas() {
+    let cluster = Cluster::start(Durability::OfTheProcess).expect("a PostgreSQL");
+    let servers = replicas(&cluster, &[]);
+    let callers: Vec<_> = servers.iter().chain(&servers).map(Server::client).collect();
+    let prover = Prover::new();
+    let body = by_key(&servers[0].management_key, "nhi:manage");
+    let token = ask(&callers[1], &body, &prover.proof("POST", &format!("{ISSUER}/oauth2/token"))).token();
+    for round in 0..30 {
+        let proof = prover.proof_with("GET", &format!("{ISSUER}/agents/registry"), &token);
+        let authorization = format!("DPoP {token}");
+        let headers = [("authorization", authorization.as_str()), ("dpop", proof.as_str())];
+        let answers = at_once(&callers, |caller| caller.send("GET", "/agents/registry", &headers, ""));
+        let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "round {round}: {answers:?}");
+        assert!(statuses.iter().all(|status| [200, 401].contains(status)), "round {round}: {answers:?}");
+    }
+}
+
+#[test]
 fn rfc9449_section_8_every_replica_takes_the_nonce_of_another() {
     let cluster = Cluster::start(Durability::OfTheProcess).expect("a PostgreSQL");
     let [first, second] = replicas(&cluster, &[("ZEROID_DPOP_NONCE_REQUIRED", "true")]);

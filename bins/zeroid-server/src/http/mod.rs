@@ -1,11 +1,13 @@
 //! HTTP: connections, limits, requests in, replies out.
 
 mod body;
+mod challenge;
 mod edge;
 mod reply;
 mod serve;
 mod service;
 
+pub(crate) use challenge::Scheme;
 pub(crate) use edge::Edge;
 pub(crate) use reply::Reply;
 pub(crate) use serve::{Listening, serve};
