@@ -8,7 +8,7 @@ use zeroid_identity_model::{Owner, Tenant};
 use zeroid_token_core::Scope;
 
 use crate::app::App;
-use crate::dpop;
+use crate::dpop::{self, NoProof};
 use crate::http::{Edge, Request, Scheme};
 use crate::presented::Authorization;
 use crate::router::Surface;
@@ -65,7 +65,7 @@ pub(crate) async fn admin(app: &App, request: &Request, need: Need) -> Result<Ad
     let caller = match scheme {
         Scheme::Bearer => app.engine.authenticate_caller(&Presentation::Bearer(token)).await?,
         Scheme::Dpop => {
-            let proof = dpop::with_token(request)?;
+            let proof = dpop::with_token(request).map_err(NoProof::challenge)?;
             let (method, targets) = (request.method.as_str(), app.targets(&request.path));
             let request = ProvenRequest { method, targets: &targets, body: Some(&request.body) };
             app.engine.authenticate_caller(&Presentation::Dpop { token, proof, request }).await?

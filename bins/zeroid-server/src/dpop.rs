@@ -25,13 +25,12 @@ pub(crate) fn proven_key(app: &App, request: &Request) -> Result<Option<ProvenKe
 }
 
 /// The proof that came with an access token under the scheme `DPoP`, which must not be without (RFC 9449 §7.1).
-pub(crate) fn with_token(request: &Request) -> Result<&str, Edge> {
+pub(crate) fn with_token(request: &Request) -> Result<&str, NoProof> {
     let missing = || NoProof {
         code: OAuthCode::InvalidDpopProof,
         why: "the scheme DPoP needs a DPoP header with a proof".to_owned(),
     };
-    let proof = presented(&request.headers).and_then(|proof| proof.ok_or_else(missing));
-    proof.map_err(|error| Edge::DpopChallenge(error.code.as_str(), error.why))
+    presented(&request.headers)?.ok_or_else(missing)
 }
 
 /// Why an access token was not accepted, under the scheme it came under.
@@ -56,6 +55,13 @@ pub(crate) const fn code_of(refused: &PresentationRefused) -> &'static str {
 pub(crate) struct NoProof {
     pub(crate) code: OAuthCode,
     pub(crate) why: String,
+}
+
+impl NoProof {
+    /// The refusal of a protected resource.
+    pub(crate) fn challenge(self) -> Edge {
+        Edge::DpopChallenge(self.code.as_str(), self.why)
+    }
 }
 
 impl From<ProofError> for NoProof {

@@ -14,7 +14,9 @@ mod http;
 mod log;
 mod offload;
 mod presented;
+mod proxies;
 mod router;
 mod signing;
 
 pub use app::App;
+pub use proxies::{TrustedProxies, TrustedProxiesError};

@@ -11,6 +11,8 @@ use zeroid_jose::{Secret, TargetUri};
 use zeroid_token_core::limits::MAX_TTL_SECONDS;
 use zeroid_token_core::{Profile, TokenTyp};
 
+use crate::proxies::TrustedProxies;
+
 pub use crate::database::Database;
 pub use crate::signing::{Pin, Pkcs11Settings, SigningSettings};
 
@@ -25,7 +27,7 @@ pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
 const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 1..=3650;
 
 /// Every key of the file; the environment has them in upper case after `ZEROID_`.
-pub const KEYS: [&str; 29] = [
+pub const KEYS: [&str; 30] = [
     "admin_prefix",
     "always_verify_signatures",
     "credential_retention_days",
@@ -54,6 +56,7 @@ pub const KEYS: [&str; 29] = [
     "token_profile",
     "token_ttl_seconds",
     "token_typ",
+    "trusted_proxies",
     "wimse_domain",
 ];
 
@@ -96,6 +99,8 @@ pub struct Settings {
     pub admin_prefix: String,
     /// The addresses this server is reached under.
     pub public_urls: Vec<String>,
+    /// Whose `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: TrustedProxies,
     /// Most connections at a time.
     pub max_connections: usize,
     /// Check signatures of our own tokens although the recorded digest would do.
@@ -289,6 +294,7 @@ impl Settings {
             signing: SigningSettings::of(values)?,
             admin_prefix: admin_prefix(values.0.get("admin_prefix").map(|prefix| prefix.trim()))?,
             public_urls,
+            trusted_proxies: values.parsed("trusted_proxies")?.unwrap_or_default(),
             max_connections,
             always_verify_signatures: values.parsed("always_verify_signatures")?.unwrap_or(false),
             credential_retention_days: values.retention()?,
@@ -317,6 +323,7 @@ impl Settings {
         self.signing.shown(&mut line);
         line("admin_prefix", &self.admin_prefix);
         line("public_urls", &self.public_urls.join(","));
+        line("trusted_proxies", &self.trusted_proxies.shown());
         line("max_connections", &self.max_connections.to_string());
         line("log_level", &self.log_level);
         for (key, is_set) in SECRET_KEYS.iter().zip([self.master_key.is_some(), self.operator_key.is_some()])
@@ -427,6 +434,7 @@ mod tests {
         );
         refused(&format!("{GOOD}token_profile = 'x'"), "token_profile");
         refused(&format!("{GOOD}public_urls = 'id.example'"), "public_urls: `id.example` must be a URL");
+        refused(&format!("{GOOD}trusted_proxies = 'nginx'"), "trusted_proxies: must be addresses");
         refused(&format!("{GOOD}dpop_nonce_required = 'yes'"), "dpop_nonce_required: ");
         refused(&format!("{GOOD}admin_prefix = 'x y'"), "admin_prefix");
         refused(&format!("{GOOD}signing_algorithm = 'HS256'"), "known are ES256, RS256 and EdDSA");

@@ -22,6 +22,7 @@ mod decide;
 mod facts;
 mod policy;
 mod refusal;
+mod requirements;
 
 #[cfg(feature = "proptest")]
 pub mod strategies;
@@ -42,6 +43,7 @@ pub use policy::{AttestationLevel, Policy, PolicyError};
 pub use proven_key::ProvenKey;
 pub use record::{CredentialRecord, DecidedBy};
 pub use refusal::{OAuthCode, Refusal, ScopeRefused};
+pub use requirements::{Requirements, Unmet};
 pub use scope::{Scope, ScopeError, ScopeSet};
 pub use strict_json::{MAX_JSON_DEPTH, StrictJsonError, parse_json_object_strict};
 pub use verified::{Unverified, Verified};

@@ -16,16 +16,22 @@ impl Engine {
     /// # Errors
     /// Our fault, which is never "inactive".
     pub async fn introspect(&self, token: &str) -> Result<Introspection, Fault> {
-        let Some(LiveToken { claims, facts }) = self.live_token(token).await? else {
-            return Ok(Introspection::Inactive);
-        };
+        Ok(match self.live_token(token).await? {
+            Some(live) => Introspection::Active(Box::new(self.active(live))),
+            None => Introspection::Inactive,
+        })
+    }
+
+    /// What a live token's holder may know of it.
+    pub(crate) fn active(&self, live: LiveToken) -> ActiveToken {
+        let LiveToken { claims, facts } = live;
         let mut claims = claims.into_inner();
         let presenter = &facts.presenter.identity;
         lower_trust(&mut claims, presenter.trust_level, self.settings.rules.profile);
         let token_type = if claims.cnf.is_some() { "DPoP" } else { "Bearer" };
         let principal_sub = facts.record.lineage.root().subject.to_string();
         let labels = presenter.labels.clone();
-        Ok(Introspection::Active(Box::new(ActiveToken { claims, labels, token_type, principal_sub })))
+        ActiveToken { claims, labels, token_type, principal_sub }
     }
 
     /// Give up a token and everything below it (RFC 7009). A token that is not ours, or is dead already, needs

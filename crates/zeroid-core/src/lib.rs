@@ -63,6 +63,7 @@ mod keys;
 mod signing;
 mod token;
 
+mod admit;
 mod api_keys;
 mod credentials;
 mod grants;
@@ -74,6 +75,7 @@ mod assertion;
 mod bootstrap;
 mod proofs;
 
+pub use admit::NotAdmitted;
 pub use bootstrap::{ADMIN_EXTERNAL_ID, Bootstrapped};
 pub use clock::{Clock, MAX_CLOCK_OFFSET_SECONDS};
 pub use engine::{Engine, OpenError, Parts};

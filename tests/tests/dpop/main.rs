@@ -12,3 +12,4 @@ mod prover;
 mod replicas;
 mod resource;
 mod token;
+mod verify;

@@ -107,7 +107,7 @@ async fn run(
             None
         }
     };
-    let app = Arc::new(App::new(engine, dev, public_urls));
+    let app = Arc::new(App::new(engine, dev, public_urls, settings.trusted_proxies));
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let stop = async move {
         tokio::select! {

@@ -1,6 +1,6 @@
 //! What a caller is told to bring: `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §7.1).
 
-use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::WWW_AUTHENTICATE;
 use zeroid_jose::PROOF_ALGORITHMS;
 
 use super::reply::Reply;
@@ -60,20 +60,19 @@ fn quotable(text: &str) -> String {
 
 impl Reply {
     /// With this challenge, and a bare one of the other scheme: both are taken here. The scheme a caller used comes first.
+    /// One field has both, because proxies hand on but one (RFC 9110 §11.6.1).
     pub(crate) fn challenged(self, challenge: &Challenge<'_>) -> Self {
         let other = match challenge.scheme {
             Scheme::Bearer => Scheme::Dpop,
             Scheme::Dpop => Scheme::Bearer,
         };
-        self.challenged_once(challenge).challenged_once(&Challenge::bare(other))
+        let both = format!("{}, {}", challenge.value(), Challenge::bare(other).value());
+        self.with(WWW_AUTHENTICATE, &both)
     }
 
     /// With this challenge alone.
-    pub(crate) fn challenged_once(mut self, challenge: &Challenge<'_>) -> Self {
-        if let Ok(value) = HeaderValue::from_str(&challenge.value()) {
-            self.headers.append(WWW_AUTHENTICATE, value);
-        }
-        self
+    pub(crate) fn challenged_once(self, challenge: &Challenge<'_>) -> Self {
+        self.with(WWW_AUTHENTICATE, &challenge.value())
     }
 }
 

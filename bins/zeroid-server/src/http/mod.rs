@@ -7,12 +7,13 @@ mod reply;
 mod serve;
 mod service;
 
-pub(crate) use challenge::Scheme;
+pub(crate) use challenge::{Challenge, Scheme};
 pub(crate) use edge::Edge;
 pub(crate) use reply::Reply;
 pub(crate) use serve::{Listening, serve};
 pub(crate) use service::Service;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +33,8 @@ pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A request whose body was read within its bounds.
 pub(crate) struct Request {
     pub(crate) method: Method,
+    /// Who sent it: a client, or the last proxy before us.
+    pub(crate) peer: IpAddr,
     /// The path, as it was sent.
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::{IpAddr, Ipv6Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,11 +36,17 @@ const MAX_REQUEST_ID_BYTES: usize = 128;
 pub(crate) struct Service {
     app: Arc<App>,
     router: Arc<Router>,
+    peer: IpAddr,
 }
 
 impl Service {
     pub(crate) fn new(app: Arc<App>, router: Router) -> Self {
-        Self { app, router: Arc::new(router) }
+        Self { app, router: Arc::new(router), peer: Ipv6Addr::UNSPECIFIED.into() }
+    }
+
+    /// The service of a connection from this address.
+    pub(crate) fn facing(&self, peer: IpAddr) -> Self {
+        Self { peer, ..self.clone() }
     }
 
     async fn answer(self, request: hyper::Request<Incoming>) -> Response<Full<Bytes>> {
@@ -107,6 +114,7 @@ impl Service {
         let proof_came = parts.headers.contains_key(dpop::DPOP);
         let request = Request {
             method: parts.method,
+            peer: self.peer,
             path: parts.uri.path().to_owned(),
             headers: parts.headers,
             query,
