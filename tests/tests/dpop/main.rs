@@ -4,11 +4,13 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::disallowed_methods
 )]
 
 mod prover;
 
+mod nginx;
 mod replicas;
 mod resource;
 mod token;
