@@ -5,8 +5,8 @@ use hyper::{HeaderMap, StatusCode};
 
 use crate::http::{Edge, Scheme};
 
-/// What the `Authorization` header of a request says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the `Authorization` header of a request says. Holds secrets, so it cannot be printed.
+#[derive(Clone, Copy)]
 pub(crate) enum Authorization<'r> {
     /// There is none.
     Absent,

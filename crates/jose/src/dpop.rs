@@ -38,8 +38,8 @@ const REFUSED_MEMBERS: [&str; 6] = ["crit", "b64", "jku", "x5u", "x5c", "zip"];
 /// Members of a JWK that only a private or symmetric key has (RFC 7518 §6.2.2, §6.3.2, §6.4.1).
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "k", "p", "q", "dp", "dq", "qi", "oth"];
 
-/// What a proof must be a proof for.
-#[derive(Clone, Copy, Debug)]
+/// What a proof must be a proof for. Holds secrets, so it cannot be printed.
+#[derive(Clone, Copy)]
 pub struct ExpectedProof<'a> {
     /// The method of the request.
     pub method: &'a str,
@@ -146,6 +146,11 @@ pub fn check_proof(proof: &str, expected: &ExpectedProof<'_>) -> Result<Verified
     Ok(Verified::assert_signature_checked(ProvenKey { thumbprint, jti, iat }))
 }
 
+/// What a proof says of an access token in `ath` (RFC 9449 §4.2), and of a body in `bh`: its SHA-256, base64url.
+pub fn proof_hash(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(sha256(bytes))
+}
+
 /// How the signature is made. A key has one way, but for RSA, which has two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Algorithm {
@@ -198,12 +203,12 @@ fn check_claims(
     }
     let iat = check_times(claims, expected.now)?;
     if let Some(token) = expected.token
-        && claims.get("ath").and_then(Value::as_str) != Some(&hash(token.as_bytes()))
+        && claims.get("ath").and_then(Value::as_str) != Some(&proof_hash(token.as_bytes()))
     {
         return Err(ProofError::Token);
     }
     if let (Some(body), Some(claimed)) = (expected.body, claims.get("bh"))
-        && claimed.as_str() != Some(&hash(body))
+        && claimed.as_str() != Some(&proof_hash(body))
     {
         return Err(ProofError::Body);
     }
@@ -246,8 +251,4 @@ fn seconds(claims: &Map<String, Value>, name: &'static str) -> Result<Option<i64
     let whole = value.as_i64();
     let whole = whole.or_else(|| value.as_f64().filter(|at| (0.0..=LAST).contains(at)).and_then(fraction));
     whole.map(Some).ok_or(ProofError::Claim(name))
-}
-
-fn hash(bytes: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(sha256(bytes))
 }

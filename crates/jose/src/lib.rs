@@ -33,6 +33,7 @@ pub use random::DangerousSeededRandom;
 pub use algorithm::{SigningAlgorithm, UnknownAlgorithm};
 pub use dpop::{
     ExpectedProof, MAX_PROOF_AGE_SECONDS, PROOF_ALGORITHMS, PROOF_SKEW_SECONDS, ProofError, check_proof,
+    proof_hash,
 };
 pub use jwk::{Jwk, Jwks};
 pub use jws::{Compact, Header, JwsError, MAX_COMPACT_BYTES, match_digest, parse, verify};

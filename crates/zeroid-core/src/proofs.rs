@@ -16,8 +16,8 @@ use crate::token::LiveToken;
 /// of the one that was asked.
 const REMEMBERED_LONGER_SECONDS: i64 = 60;
 
-/// The request a proof came with.
-#[derive(Clone, Copy, Debug)]
+/// The request a proof came with. Its body may hold secrets, so it cannot be printed.
+#[derive(Clone, Copy)]
 pub struct ProvenRequest<'a> {
     /// Its method.
     pub method: &'a str,

@@ -295,8 +295,8 @@ pub struct Caller {
     pub created_by: String,
 }
 
-/// How an access token came with a request.
-#[derive(Clone, Copy, Debug)]
+/// How an access token came with a request. Holds secrets, so it cannot be printed.
+#[derive(Clone, Copy)]
 pub enum Presentation<'a> {
     /// By itself (RFC 6750 §2.1).
     Bearer(&'a str),

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use zeroid_jose::{Random, SigningKey, SystemRandom, sha256};
+use zeroid_jose::{Random, SigningKey, SystemRandom, proof_hash};
 use zeroid_tests::{Agent, Answer, Client, EXCHANGE};
 
 /// A key, and the proofs it signs.
@@ -66,7 +66,7 @@ pub(crate) fn claims(method: &str, uri: &str) -> Value {
 /// The claims of a proof that is good now, with this access token.
 pub(crate) fn claims_with(method: &str, uri: &str, token: &str) -> Value {
     let mut claims = claims(method, uri);
-    claims["ath"] = json!(URL_SAFE_NO_PAD.encode(sha256(token.as_bytes())));
+    claims["ath"] = json!(proof_hash(token.as_bytes()));
     claims
 }
 
