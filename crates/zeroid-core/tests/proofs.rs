@@ -1,5 +1,5 @@
 //! Proofs of a key (RFC 9449), by a clock the test moves.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod support;
 
