@@ -13,10 +13,12 @@ use crate::workspace::Workspace;
 const FEATURES: &[(&str, &str)] = &[("zeroid-token-core", "proptest"), ("zeroid-jose", "josekit")];
 
 /// Programs that a few tests step aside without (in CI they fail). What such a test prints is seen by nobody, so it is
-/// said here: the program, the tests, the Debian package.
-const PROGRAMS: &[(&str, &str, &str)] = &[
-    ("softhsm2-util", "the tests with a PKCS#11 module", "softhsm2"),
-    ("faketime", "the test of replicas whose clocks are off", "faketime"),
+/// said here: the program and how it tells its version, the tests, the Debian package.
+const PROGRAMS: &[(&[&str], &str, &str, &str)] = &[
+    (&["softhsm2-util"], "--version", "the tests with a PKCS#11 module", "softhsm2"),
+    (&["faketime"], "--version", "the test of replicas whose clocks are off", "faketime"),
+    // Where those who are not root do not look for programs.
+    (&["nginx", "/usr/sbin/nginx"], "-v", "the tests behind nginx", "nginx-light"),
 ];
 
 /// Run the tests of the workspace, then those of features that are off by default. `args` go to each
@@ -46,8 +48,11 @@ pub(crate) fn run(args: &[String]) -> Outcome {
             None
         }
     };
-    for (program, tests, package) in PROGRAMS {
-        if let Err(why) = process::capture(Command::new(program).arg("--version")) {
+    for (programs, version, tests, package) in PROGRAMS {
+        let tried = programs.iter().map(|program| process::capture(Command::new(program).arg(version)));
+        // The first that runs will do.
+        let ran = tried.reduce(|first, next| first.or(next));
+        if let Some(Err(why)) = ran {
             println!("SKIPPED: {tests} (Debian: {package}), because {}", why.what);
         }
     }

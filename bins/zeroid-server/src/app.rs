@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use zeroid_core::Engine;
-use zeroid_jose::{Random, SystemRandom};
+use zeroid_jose::{Random, SystemRandom, TargetUri};
 
 use crate::handlers::metadata::Documents;
+use crate::proxies::TrustedProxies;
 
 /// The running service.
 pub struct App {
@@ -17,6 +18,8 @@ pub struct App {
     pub dev: bool,
     /// The addresses this server is reached under, without a slash at the end.
     pub public_urls: Vec<String>,
+    /// Whose `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: TrustedProxies,
     pub(crate) started: Instant,
     request_prefix: String,
     requests: AtomicU64,
@@ -26,7 +29,12 @@ pub struct App {
 
 impl App {
     /// The service around an engine.
-    pub fn new(engine: Arc<Engine>, dev: bool, public_urls: Vec<String>) -> Self {
+    pub fn new(
+        engine: Arc<Engine>,
+        dev: bool,
+        public_urls: Vec<String>,
+        trusted_proxies: TrustedProxies,
+    ) -> Self {
         let mut seed = [0_u8; 8];
         // Only a label: without randomness ids still differ within the process.
         let _ = SystemRandom::new().fill(&mut seed);
@@ -35,11 +43,18 @@ impl App {
             engine,
             dev,
             public_urls,
+            trusted_proxies,
             started: Instant::now(),
             request_prefix,
             requests: AtomicU64::new(0),
             documents: Documents::default(),
         }
+    }
+
+    /// What a DPoP proof may call a path of this server: under its public addresses, never under the request's own `Host`
+    /// (house rule E21).
+    pub(crate) fn targets(&self, path: &str) -> Vec<TargetUri> {
+        self.public_urls.iter().filter_map(|base| format!("{base}{path}").parse().ok()).collect()
     }
 
     /// A fresh id for a request that brought none.

@@ -1,14 +1,16 @@
 //! Who makes an administrative call, and for which tenant.
 
-use hyper::header::{AUTHORIZATION, HOST, ORIGIN};
+use hyper::header::{HOST, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, StatusCode};
-use zeroid_core::BearerRefused;
+use zeroid_core::{Presentation, ProvenRequest};
 use zeroid_identity_model::{Owner, Tenant};
 use zeroid_token_core::Scope;
 
 use crate::app::App;
-use crate::http::{Edge, Request};
+use crate::dpop::{self, NoProof};
+use crate::http::{Edge, Request, Scheme};
+use crate::presented::Authorization;
 use crate::router::Surface;
 
 /// Which management scope a route asks for.
@@ -47,25 +49,29 @@ impl Admin {
 pub(crate) async fn admin(app: &App, request: &Request, need: Need) -> Result<Admin, Edge> {
     let headers = tenant_header(&request.headers)?;
     let user = user_header(request);
-    let Some(presented) = bearer(&request.headers)? else {
+    let Some((scheme, token)) = Authorization::of(&request.headers).token()? else {
         if !app.dev {
             return Err(Edge::Challenge(
                 StatusCode::UNAUTHORIZED,
                 "",
-                "a bearer token is required".to_owned(),
+                "an access token is required".to_owned(),
             ));
         }
         return any_tenant(headers, user);
     };
-    if app.engine.is_operator_key(presented) {
+    if scheme == Scheme::Bearer && app.engine.is_operator_key(token) {
         return any_tenant(headers, user);
     }
-    let caller = match app.engine.authenticate_bearer(presented).await? {
-        Ok(caller) => caller,
-        Err(refused @ (BearerRefused::InvalidToken | BearerRefused::SenderConstrained)) => {
-            return Err(Edge::Challenge(StatusCode::UNAUTHORIZED, "invalid_token", refused.to_string()));
+    let caller = match scheme {
+        Scheme::Bearer => app.engine.authenticate_caller(&Presentation::Bearer(token)).await?,
+        Scheme::Dpop => {
+            let proof = dpop::with_token(request).map_err(NoProof::challenge)?;
+            let (method, targets) = (request.method.as_str(), app.targets(&request.path));
+            let request = ProvenRequest { method, targets: &targets, body: Some(&request.body) };
+            app.engine.authenticate_caller(&Presentation::Dpop { token, proof, request }).await?
         }
     };
+    let caller = caller.map_err(|refused| dpop::refused_token(scheme, &refused))?;
     let manages = |scope| caller.scopes.contains_text(scope);
     let allowed = match need {
         Need::Registry => manages(Scope::NHI_MANAGE),
@@ -97,20 +103,6 @@ fn any_tenant(headers: Option<Tenant>, user: Option<Owner>) -> Result<Admin, Edg
     };
     let label = user.as_ref().map_or_else(String::new, ToString::to_string);
     Ok(Admin { tenant, creator: user, label })
-}
-
-/// The bearer token of the request, if there is one (RFC 6750 §2.1).
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Edge> {
-    let mut given = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = given.next() else { return Ok(None) };
-    let malformed = || {
-        let why = "the Authorization header is not one bearer token".to_owned();
-        Edge::Challenge(StatusCode::UNAUTHORIZED, "invalid_request", why)
-    };
-    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(malformed)?;
-    let token = token.trim();
-    let is_bearer = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' ');
-    if is_bearer && given.next().is_none() { Ok(Some(token)) } else { Err(malformed()) }
 }
 
 fn tenant_header(headers: &HeaderMap) -> Result<Option<Tenant>, Edge> {

@@ -8,11 +8,15 @@ mod app;
 mod auth;
 mod control;
 mod database;
+mod dpop;
 mod handlers;
 mod http;
 mod log;
 mod offload;
+mod presented;
+mod proxies;
 mod router;
 mod signing;
 
 pub use app::App;
+pub use proxies::{TrustedProxies, TrustedProxiesError};

@@ -112,6 +112,7 @@ fn table() -> Vec<Route> {
         Open "/oauth2/token" { POST => token::token }
         OAuth "/oauth2/token/introspect" { POST => token::introspect }
         Open "/oauth2/token/revoke" { POST => token::revoke }
+        Plain "/oauth2/token/verify" { GET => verify::verify }
         Admin "/agents/register" { POST => agents::register }
         Admin "/agents/registry" { GET => agents::list }
         Admin "/agents/registry/facets" { GET => agents::facets }

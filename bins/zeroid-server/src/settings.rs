@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use zeroid_core::{CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS};
 use zeroid_identity_model::TrustDomain;
-use zeroid_jose::Secret;
+use zeroid_jose::{Secret, TargetUri};
 use zeroid_token_core::limits::MAX_TTL_SECONDS;
 use zeroid_token_core::{Profile, TokenTyp};
+
+use crate::proxies::TrustedProxies;
 
 pub use crate::database::Database;
 pub use crate::signing::{Pin, Pkcs11Settings, SigningSettings};
@@ -25,13 +27,14 @@ pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
 const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 1..=3650;
 
 /// Every key of the file; the environment has them in upper case after `ZEROID_`.
-pub const KEYS: [&str; 28] = [
+pub const KEYS: [&str; 30] = [
     "admin_prefix",
     "always_verify_signatures",
     "credential_retention_days",
     "data_dir",
     "database_url",
     "delegated_ttl_seconds",
+    "dpop_nonce_required",
     "introspection",
     "issuer",
     "listen",
@@ -53,6 +56,7 @@ pub const KEYS: [&str; 28] = [
     "token_profile",
     "token_ttl_seconds",
     "token_typ",
+    "trusted_proxies",
     "wimse_domain",
 ];
 
@@ -95,12 +99,16 @@ pub struct Settings {
     pub admin_prefix: String,
     /// The addresses this server is reached under.
     pub public_urls: Vec<String>,
+    /// Whose `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: TrustedProxies,
     /// Most connections at a time.
     pub max_connections: usize,
     /// Check signatures of our own tokens although the recorded digest would do.
     pub always_verify_signatures: bool,
     /// How many days a credential is kept after its end.
     pub credential_retention_days: u32,
+    /// Take a DPoP proof only with a nonce of ours.
+    pub dpop_nonce_required: bool,
 }
 
 /// Why settings are refused.
@@ -267,7 +275,7 @@ impl Settings {
             Some("JWT") => TokenTyp::JwtSvid,
             Some(_) => return refuse("token_typ must be at+jwt or JWT".to_owned()),
         };
-        let public_urls = values.take("public_urls").unwrap_or_default();
+        let public_urls = public_urls(values.take("public_urls").unwrap_or_default())?;
         Ok(Self {
             listen,
             issuer,
@@ -285,15 +293,12 @@ impl Settings {
             master_key_file: values.take("master_key_file").map(PathBuf::from),
             signing: SigningSettings::of(values)?,
             admin_prefix: admin_prefix(values.0.get("admin_prefix").map(|prefix| prefix.trim()))?,
-            public_urls: public_urls
-                .split(',')
-                .map(str::trim)
-                .filter(|url| !url.is_empty())
-                .map(trimmed)
-                .collect(),
+            public_urls,
+            trusted_proxies: values.parsed("trusted_proxies")?.unwrap_or_default(),
             max_connections,
             always_verify_signatures: values.parsed("always_verify_signatures")?.unwrap_or(false),
             credential_retention_days: values.retention()?,
+            dpop_nonce_required: values.parsed("dpop_nonce_required")?.unwrap_or(false),
         })
     }
 
@@ -314,9 +319,11 @@ impl Settings {
         line("token_typ", self.token_typ.as_str());
         line("always_verify_signatures", &self.always_verify_signatures.to_string());
         line("credential_retention_days", &self.credential_retention_days.to_string());
+        line("dpop_nonce_required", &self.dpop_nonce_required.to_string());
         self.signing.shown(&mut line);
         line("admin_prefix", &self.admin_prefix);
         line("public_urls", &self.public_urls.join(","));
+        line("trusted_proxies", &self.trusted_proxies.shown());
         line("max_connections", &self.max_connections.to_string());
         line("log_level", &self.log_level);
         for (key, is_set) in SECRET_KEYS.iter().zip([self.master_key.is_some(), self.operator_key.is_some()])
@@ -371,8 +378,14 @@ fn admin_prefix(given: Option<&str>) -> Result<String, SettingsError> {
     }
 }
 
-fn trimmed(url: &str) -> String {
-    url.trim_end_matches('/').to_owned()
+/// What a DPoP proof is compared with must be a URL itself.
+fn public_urls(given: &str) -> Result<Vec<String>, SettingsError> {
+    let urls = given.split(',').map(str::trim).filter(|url| !url.is_empty());
+    urls.map(|url| match url.parse::<TargetUri>() {
+        Ok(_) if !url.contains(['?', '#']) => Ok(url.trim_end_matches('/').to_owned()),
+        _ => Err(SettingsError(format!("public_urls: `{url}` must be a URL such as https://id.example"))),
+    })
+    .collect()
 }
 
 fn names() -> String {
@@ -420,6 +433,9 @@ mod tests {
             "credential_retention_days must be 1 to 3650",
         );
         refused(&format!("{GOOD}token_profile = 'x'"), "token_profile");
+        refused(&format!("{GOOD}public_urls = 'id.example'"), "public_urls: `id.example` must be a URL");
+        refused(&format!("{GOOD}trusted_proxies = 'nginx'"), "trusted_proxies: must be addresses");
+        refused(&format!("{GOOD}dpop_nonce_required = 'yes'"), "dpop_nonce_required: ");
         refused(&format!("{GOOD}admin_prefix = 'x y'"), "admin_prefix");
         refused(&format!("{GOOD}signing_algorithm = 'HS256'"), "known are ES256, RS256 and EdDSA");
         refused(&format!("{GOOD}signing_keys = 'cloud'"), "signing_keys must be");

@@ -89,21 +89,39 @@ pub(crate) fn parse_knowing(
     compact: &str,
     known: impl FnOnce(&str) -> Option<Arc<Header>>,
 ) -> Result<Unverified<Compact<'_>>, JwsError> {
-    if compact.len() > MAX_COMPACT_BYTES {
-        return Err(JwsError::TooLong { bytes: compact.len() });
-    }
-    let (signing_input, signature) = compact.rsplit_once('.').ok_or(JwsError::NotCompact)?;
-    let (header, payload) = signing_input.split_once('.').ok_or(JwsError::NotCompact)?;
-    if payload.contains('.') || header.len() > MAX_HEADER_CHARS {
-        return Err(JwsError::NotCompact);
-    }
-    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| JwsError::NotBase64);
+    let Split { header, payload, signature, signing_input } = split(compact, MAX_HEADER_CHARS)?;
     let header = match known(header) {
         Some(known) => known,
         None => Arc::new(read_header(&decode(header)?)?),
     };
     let (payload, signature) = (decode(payload)?, decode(signature)?);
     Ok(Unverified::new(Compact { header, payload, signing_input, signature, compact }))
+}
+
+/// The parts of a compact JWS, still encoded.
+pub(crate) struct Split<'a> {
+    pub(crate) header: &'a str,
+    pub(crate) payload: &'a str,
+    pub(crate) signature: &'a str,
+    pub(crate) signing_input: &'a str,
+}
+
+/// Find the three parts, within the bounds.
+pub(crate) fn split(compact: &str, most_header_chars: usize) -> Result<Split<'_>, JwsError> {
+    if compact.len() > MAX_COMPACT_BYTES {
+        return Err(JwsError::TooLong { bytes: compact.len() });
+    }
+    let (signing_input, signature) = compact.rsplit_once('.').ok_or(JwsError::NotCompact)?;
+    let (header, payload) = signing_input.split_once('.').ok_or(JwsError::NotCompact)?;
+    if payload.contains('.') || header.len() > most_header_chars {
+        return Err(JwsError::NotCompact);
+    }
+    Ok(Split { header, payload, signature, signing_input })
+}
+
+/// The bytes of a part, which has one encoding only.
+pub(crate) fn decode(part: &str) -> Result<Vec<u8>, JwsError> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| JwsError::NotBase64)
 }
 
 /// Authenticate by the signature. The algorithm comes from the key.

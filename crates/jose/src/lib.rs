@@ -16,6 +16,10 @@ mod spki;
 
 mod jws;
 
+mod dpop;
+mod dpop_nonce;
+mod target_uri;
+
 mod kept_key;
 mod key_ring;
 mod key_set_age;
@@ -27,6 +31,10 @@ pub mod interop;
 pub use random::DangerousSeededRandom;
 
 pub use algorithm::{SigningAlgorithm, UnknownAlgorithm};
+pub use dpop::{
+    ExpectedProof, MAX_PROOF_AGE_SECONDS, PROOF_ALGORITHMS, PROOF_SKEW_SECONDS, ProofError, check_proof,
+    proof_hash,
+};
 pub use jwk::{Jwk, Jwks};
 pub use jws::{Compact, Header, JwsError, MAX_COMPACT_BYTES, match_digest, parse, verify};
 pub use kept_key::{KeyKeeper, KeyPlace, KeyRingError, WrappedKey};
@@ -40,3 +48,4 @@ pub use secret::{
 };
 pub use signer::{HeldKey, Signer, SignerError};
 pub use signing::{SignError, SigningKey, content_mark, sha256};
+pub use target_uri::{TargetUri, TargetUriError};

@@ -41,6 +41,10 @@ pub enum HashPurpose {
     RefreshToken,
     /// Idempotency keys.
     Idempotency,
+    /// DPoP proofs that were used.
+    DpopProof,
+    /// Nonces for DPoP proofs.
+    DpopNonce,
 }
 
 impl HashPurpose {
@@ -52,6 +56,8 @@ impl HashPurpose {
             Self::ClientSecret => b"client-secret\0",
             Self::RefreshToken => b"refresh-token\0",
             Self::Idempotency => b"idempotency\0",
+            Self::DpopProof => b"dpop-proof\0",
+            Self::DpopNonce => b"dpop-nonce\0",
         }
     }
 }

@@ -5,7 +5,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::agreement::{ECDH_P256, EphemeralPrivateKey, UnparsedPublicKey as AgreementKey, agree_ephemeral};
 use ring::digest::{SHA256, digest};
 use ring::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
+    RsaPublicKeyComponents, UnparsedPublicKey,
 };
 use zeroid_token_core::Thumbprint;
 
@@ -110,27 +111,35 @@ impl PublicKey {
     /// # Errors
     /// [`PublicKeyError`].
     pub fn from_jwk(jwk: &Jwk) -> Result<Self, PublicKeyError> {
+        let key = Self::read_jwk(jwk)?;
+        if matches!(key.0, Material::P256(_)) {
+            key.check_on_curve()?;
+        }
+        match &jwk.alg {
+            Some(alg) if alg != key.algorithm().as_str() => Err(PublicKeyError::Algorithm),
+            _ => Ok(key),
+        }
+    }
+
+    /// The key of a JWK, whatever algorithm it names. The curve is checked by whatever uses the key.
+    pub(crate) fn read_jwk(jwk: &Jwk) -> Result<Self, PublicKeyError> {
         let bytes = |member: &Option<String>| {
             let text = member.as_deref().filter(|text| text.len() <= MAX_JWK_MEMBER_CHARS)?;
             URL_SAFE_NO_PAD.decode(text).ok()
         };
-        let key = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
+        match (jwk.kty.as_str(), jwk.crv.as_deref()) {
             ("EC", Some("P-256")) => {
                 let coordinate = |member| bytes(member).filter(|bytes| bytes.len() == 32);
                 let (x, y) = coordinate(&jwk.x).zip(coordinate(&jwk.y)).ok_or(PublicKeyError::NotP256)?;
-                Self::p256(&[&[4], x.as_slice(), &y].concat())?
+                Self::from_point(&[&[4], x.as_slice(), &y].concat())
             }
-            ("EC", _) => return Err(PublicKeyError::NotP256),
+            ("EC", _) => Err(PublicKeyError::NotP256),
             ("RSA", _) => {
                 let (n, e) = bytes(&jwk.n).zip(bytes(&jwk.e)).ok_or(PublicKeyError::NotRsa)?;
-                Self::rsa(n, e)?
+                Self::rsa(n, e)
             }
-            ("OKP", Some("Ed25519")) => Self::ed25519(&bytes(&jwk.x).ok_or(PublicKeyError::NotEd25519)?)?,
-            _ => return Err(PublicKeyError::UnknownKind),
-        };
-        match &jwk.alg {
-            Some(alg) if alg != key.algorithm().as_str() => Err(PublicKeyError::Algorithm),
-            _ => Ok(key),
+            ("OKP", Some("Ed25519")) => Self::ed25519(&bytes(&jwk.x).ok_or(PublicKeyError::NotEd25519)?),
+            _ => Err(PublicKeyError::UnknownKind),
         }
     }
 
@@ -200,6 +209,13 @@ impl PublicKey {
             Material::Ed25519(key) => UnparsedPublicKey::new(&ED25519, key).verify(message, signature),
         };
         judged.is_ok()
+    }
+
+    /// Whether the signature over the message is this RSA key's by RSASSA-PSS with SHA-256 (RFC 7518 §3.5); no other
+    /// kind of key has such signatures.
+    pub(crate) fn is_pss_signature(&self, message: &[u8], signature: &[u8]) -> bool {
+        let Material::Rsa(RsaNumbers { n, e }) = &self.0 else { return false };
+        RsaPublicKeyComponents { n, e }.verify(&RSA_PSS_2048_8192_SHA256, message, signature).is_ok()
     }
 
     /// The SubjectPublicKeyInfo, DER (RFC 5480 §2, RFC 8017 A.1, RFC 8410 §4).

@@ -189,11 +189,29 @@ impl SigningKey {
     /// # Errors
     /// [`SignError::Sign`]; [`SignError::Elsewhere`] and [`SignError::NotItsSignature`] for a key elsewhere.
     pub fn sign(&self, typ: &str, claims: &[u8]) -> Result<String, SignError> {
-        let mut compact = String::with_capacity(160 + claims.len() * 4 / 3 + self.signature_chars());
         match self.headers.iter().find(|(hot, _)| *hot == typ) {
-            Some((_, encoded)) => compact.push_str(encoded),
-            None => compact.push_str(&header(&self.public, &self.kid, typ)),
+            Some((_, encoded)) => self.sign_under(encoded, claims),
+            None => self.sign_under(&header(&self.public, &self.kid, typ), claims),
         }
+    }
+
+    /// Sign the claims of a DPoP proof (RFC 9449 §4.2), with the header `{"alg","jwk","typ":"dpop+jwt"}`: what a client
+    /// does with a key of its own.
+    ///
+    /// # Errors
+    /// As [`SigningKey::sign`].
+    pub fn sign_proof(&self, claims: &[u8]) -> Result<String, SignError> {
+        let mut jwk = self.public.jwk("", "");
+        (jwk.kid, jwk.alg, jwk.usage) = (None, None, None);
+        let json =
+            serde_json::json!({"alg": self.public.algorithm().as_str(), "jwk": jwk, "typ": "dpop+jwt"});
+        self.sign_under(&URL_SAFE_NO_PAD.encode(json.to_string()), claims)
+    }
+
+    fn sign_under(&self, header: &str, claims: &[u8]) -> Result<String, SignError> {
+        let chars = header.len() + 2 + claims.len() * 4 / 3 + self.signature_chars();
+        let mut compact = String::with_capacity(chars);
+        compact.push_str(header);
         compact.push('.');
         URL_SAFE_NO_PAD.encode_string(claims, &mut compact);
         let append = |mut compact: String, signature: &[u8]| {

@@ -62,6 +62,39 @@ pub async fn something_single_use_is_used_once(store: Shared) {
     assert_eq!(attempt(3, "b").await, Ok(()), "another signer's may be called the same");
 }
 
+/// By itself, by an issuance afterwards, and the other way round; until it is forgotten, and not longer.
+pub async fn what_is_spent_with_nothing_issued_is_spent(store: Shared) {
+    let tenant = ours();
+    populated(&store, &tenant, 1, 1).await;
+    let spend = |number: u8| Spend {
+        scope: "a".to_owned(),
+        hash: SecretHash([number; 32]),
+        forget_at: at(i64::from(number)),
+    };
+    let issued = |number: u64, spends: Vec<Spend>| {
+        let (store, tenant) = (store.clone(), tenant.clone());
+        async move {
+            let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+            let fresh = record(Lineage::root_of(link(&tenant, number, 1, facts.order)));
+            store.issue(zeroid_storage::Issuance { spends, ..issuance(fresh, facts.epoch) }).await
+        }
+    };
+    assert_eq!(store.spend_once(spend(20)).await, Ok(()));
+    assert_eq!(store.spend_once(spend(20)).await, Err(StoreError::Spent));
+    let other = Spend { scope: "b".to_owned(), ..spend(20) };
+    assert_eq!(store.spend_once(other).await, Ok(()), "another's may be called the same");
+    assert_eq!(issued(1, vec![spend(20)]).await, Err(StoreError::Spent));
+    assert_eq!(issued(2, vec![spend(30), spend(20)]).await, Err(StoreError::Spent));
+    assert!(store.credential_facts(jti(2)).await.unwrap().is_none());
+    assert_eq!(issued(3, vec![spend(30), spend(40)]).await, Ok(()), "what was refused used nothing up");
+    for used in [spend(30), spend(40)] {
+        assert_eq!(store.spend_once(used).await, Err(StoreError::Spent));
+    }
+    store.sweep(at(30), at(0)).await.unwrap();
+    assert_eq!(store.spend_once(spend(30)).await, Ok(()));
+    assert_eq!(store.spend_once(spend(40)).await, Err(StoreError::Spent));
+}
+
 /// The one who read first wins; the other reads again.
 pub async fn of_two_changes_of_one_version_one_wins(store: Shared) {
     let tenant = ours();

@@ -79,6 +79,42 @@ pub async fn of_many_claims_on_one_spend_one_wins(store: Shared) {
     );
 }
 
+/// Whether something is issued for it or not.
+pub async fn of_many_that_spend_and_issue_one_wins(store: Shared) {
+    populated(&store, &ours(), 1, 1).await;
+    let spend = |round: u8| Spend { scope: "a".to_owned(), hash: SecretHash([round; 32]), forget_at: at(60) };
+    for round in 0..10_u8 {
+        let tasks: Vec<_> = (1..=10)
+            .map(|number| {
+                let (store, spend) = (store.clone(), spend(round));
+                tokio::spawn(async move {
+                    if number % 2 == 0 {
+                        return store.spend_once(spend).await;
+                    }
+                    let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+                    let number = 100 * u64::from(round) + number;
+                    let fresh = record(Lineage::root_of(link(&ours(), number, 1, facts.order)));
+                    store
+                        .issue(zeroid_storage::Issuance {
+                            spends: vec![spend],
+                            ..issuance(fresh, facts.epoch)
+                        })
+                        .await
+                })
+            })
+            .collect();
+        let mut outcomes = Vec::new();
+        for task in tasks {
+            outcomes.push(task.await.unwrap());
+        }
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "round {round}");
+        assert!(
+            outcomes.iter().all(|outcome| matches!(outcome, Ok(()) | Err(StoreError::Spent))),
+            "{outcomes:?}"
+        );
+    }
+}
+
 /// Drawn by many at once, each number is drawn once.
 pub async fn orders_never_repeat(store: Shared) {
     populated(&store, &ours(), 1, 1).await;

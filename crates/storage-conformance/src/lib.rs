@@ -63,12 +63,13 @@ macro_rules! store_conformance {
             ],
             conflict: [
                 an_external_id_is_given_once, a_policy_name_is_given_once, something_single_use_is_used_once,
+                what_is_spent_with_nothing_issued_is_spent,
                 of_two_changes_of_one_version_one_wins, a_refused_issuance_uses_nothing_up,
                 what_does_not_exist_cannot_be_referred_to,
             ],
             contention: [
                 many_registrations_at_once_all_stand, of_many_claims_on_one_name_one_wins,
-                of_many_claims_on_one_spend_one_wins, orders_never_repeat,
+                of_many_claims_on_one_spend_one_wins, of_many_that_spend_and_issue_one_wins, orders_never_repeat,
                 an_issuance_that_races_a_cut_off_leaves_nothing_alive, a_dropped_call_leaves_the_store_usable,
                 two_first_starts_agree_on_the_keys,
             ],

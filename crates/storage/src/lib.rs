@@ -20,5 +20,5 @@ pub use records::{
     PolicyRecord, Revoked, SecretHash, SigningKeyRecord, Spend, Swept,
 };
 pub use traits::{
-    ApiKeyStore, CredentialStore, IdentityStore, PolicyStore, ServerStore, SigningKeyStore, Store,
+    ApiKeyStore, CredentialStore, IdentityStore, PolicyStore, ServerStore, SigningKeyStore, SpendStore, Store,
 };

@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::filters::{ApiKeyFilter, CredentialFilter, Facets, IdentityFilter, Listed, Page};
 use crate::records::{
     ActorLookup, ApiKeyRecord, ChainFacts, CredentialFacts, CredentialView, ExchangeFacts, IdentityChange,
-    IdentityRecord, Issuance, KeyFacts, PolicyRecord, SecretHash, SigningKeyRecord, Swept,
+    IdentityRecord, Issuance, KeyFacts, PolicyRecord, SecretHash, SigningKeyRecord, Spend, Swept,
 };
 
 /// Where identities are registered. Every method sees one tenant only; what belongs to another is
@@ -198,6 +198,17 @@ pub trait CredentialStore: Send + Sync {
     async fn chain(&self, tenant: &Tenant, jti: CredentialId) -> Result<Option<ChainFacts>, StoreError>;
 }
 
+/// Where what is good once is used up with nothing issued for it. It belongs to no tenant: whoever it came from is its
+/// scope.
+#[async_trait]
+pub trait SpendStore: Send + Sync {
+    /// Use something up, once whoever asks. What an issuance used up is used up here as well, and the other way round.
+    ///
+    /// # Errors
+    /// [`StoreError::Spent`] when it was used up before, and is not forgotten.
+    async fn spend_once(&self, spend: Spend) -> Result<(), StoreError>;
+}
+
 /// Where our signing keys are kept. They belong to no tenant.
 #[async_trait]
 pub trait SigningKeyStore: Send + Sync {
@@ -250,11 +261,17 @@ pub trait ServerStore: Send + Sync {
 
 /// Everything the engine keeps.
 pub trait Store:
-    IdentityStore + ApiKeyStore + PolicyStore + CredentialStore + SigningKeyStore + ServerStore
+    IdentityStore + ApiKeyStore + PolicyStore + CredentialStore + SpendStore + SigningKeyStore + ServerStore
 {
 }
 
 impl<T> Store for T where
-    T: IdentityStore + ApiKeyStore + PolicyStore + CredentialStore + SigningKeyStore + ServerStore
+    T: IdentityStore
+        + ApiKeyStore
+        + PolicyStore
+        + CredentialStore
+        + SpendStore
+        + SigningKeyStore
+        + ServerStore
 {
 }

@@ -75,11 +75,14 @@ impl Audience {
     /// Whether a child may be for `other`: everything is allowed below an unbound parent, and only what the
     /// parent has below a bound one. Scheme and host are compared in lower case, the rest byte for byte.
     pub fn first_outside<'o>(&self, other: &'o Self) -> Option<&'o str> {
-        if !self.asked {
-            return None;
-        }
-        let held = |wanted: &str| self.values.iter().any(|value| normal(value) == normal(wanted));
-        other.values.iter().map(String::as_str).find(|wanted| !held(wanted))
+        if self.asked { self.first_unnamed(other) } else { None }
+    }
+
+    /// The first of `other` that a credential of this audience is not for, bound or not: what a resource server asks.
+    /// Compared as [`Audience::first_outside`] does.
+    pub fn first_unnamed<'o>(&self, other: &'o Self) -> Option<&'o str> {
+        let named = |wanted: &str| self.values.iter().any(|value| normal(value) == normal(wanted));
+        other.values.iter().map(String::as_str).find(|wanted| !named(wanted))
     }
 }
 

@@ -185,6 +185,14 @@ impl Claims {
     }
 }
 
+impl Claims {
+    /// How much whoever presents it was trusted, in either profile.
+    pub fn presenter_trust(&self) -> TrustLevel {
+        // Only the outermost actor of profile `rfc8693`, who presents it, has a level of its own.
+        self.act.as_ref().and_then(|act| act.trust_level).unwrap_or(self.trust_level)
+    }
+}
+
 /// The chain as nested actors; absent at a root.
 ///
 /// The presenters of a chain are, current one first, `C, B, A` with `A` at the root. Profile `zeroid` has

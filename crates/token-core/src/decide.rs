@@ -200,7 +200,7 @@ fn audience(facts: &Facts<'_>, parent: Option<&Parent<'_>>) -> Result<Audience, 
 
 /// Sender binding is tightened or kept, never lost (house rules X7, X12).
 fn confirmation(facts: &Facts<'_>, parent: Option<&Parent<'_>>) -> Result<Option<Thumbprint>, Refusal> {
-    let proven = facts.asked.proven_key.as_ref();
+    let proven = facts.asked.proven_key.as_ref().map(|proven| &proven.thumbprint);
     let bound = parent.and_then(|parent| Some((parent.record.confirmation.as_ref()?, parent.proof)));
     let Some((key, proof)) = bound else { return Ok(proven.cloned()) };
     if proven == Some(key) {

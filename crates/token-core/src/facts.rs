@@ -10,6 +10,7 @@ use crate::key_id::{KeyId, Thumbprint};
 use crate::lineage::{Order, Source};
 use crate::live::Live;
 use crate::policy::{AttestationLevel, Policy};
+use crate::proven_key::ProvenKey;
 use crate::scope::ScopeSet;
 
 /// Most workloads `may_act` can name.
@@ -181,8 +182,8 @@ pub struct Asked {
     pub ttl_seconds: Option<u32>,
     /// The only workloads that may act on it, if any were named.
     pub may_act: Option<Vec<SpiffeId>>,
-    /// The key of which the request carried a valid proof (DPoP).
-    pub proven_key: Option<Thumbprint>,
+    /// The key of which the request carried a valid proof (RFC 9449 §4.3).
+    pub proven_key: Option<ProvenKey>,
 }
 
 /// What only the outside can give a new credential: its name, its key, its place in the sequence.

@@ -12,6 +12,7 @@ mod verified;
 mod cut_off;
 mod lineage;
 mod live;
+mod proven_key;
 mod record;
 
 mod audience;
@@ -21,6 +22,7 @@ mod decide;
 mod facts;
 mod policy;
 mod refusal;
+mod requirements;
 
 #[cfg(feature = "proptest")]
 pub mod strategies;
@@ -38,8 +40,10 @@ pub use key_id::{KeyId, KeyIdError, Thumbprint, ThumbprintError};
 pub use lineage::{Lineage, LineageTooLong, Link, Order, Source};
 pub use live::{Dead, Live, LiveFacts, Standing, live};
 pub use policy::{AttestationLevel, Policy, PolicyError};
+pub use proven_key::ProvenKey;
 pub use record::{CredentialRecord, DecidedBy};
 pub use refusal::{OAuthCode, Refusal, ScopeRefused};
+pub use requirements::{Requirements, Unmet};
 pub use scope::{Scope, ScopeError, ScopeSet};
 pub use strict_json::{MAX_JSON_DEPTH, StrictJsonError, parse_json_object_strict};
 pub use verified::{Unverified, Verified};

@@ -11,7 +11,7 @@ use crate::live::Dead;
 use crate::policy::AttestationLevel;
 use crate::scope::Scope;
 
-/// The codes clients see (RFC 6749 §5.2, RFC 8707 §2, RFC 9449 §5, and the house's `policy_violation`).
+/// The codes clients see (RFC 6749 §5.2, RFC 8707 §2, RFC 9449 §5 and §8, and the house's `policy_violation`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OAuthCode {
     /// RFC 6749 §5.2.
@@ -30,6 +30,8 @@ pub enum OAuthCode {
     InvalidTarget,
     /// RFC 9449 §5.
     InvalidDpopProof,
+    /// RFC 9449 §8: a proof with a nonce of ours is wanted.
+    UseDpopNonce,
     /// A credential policy refused.
     PolicyViolation,
 }
@@ -46,6 +48,7 @@ impl OAuthCode {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
             Self::PolicyViolation => "policy_violation",
         }
     }

@@ -8,7 +8,7 @@ use zeroid_identity_model::{
 use zeroid_token_core::{
     ActorProof, Asked, AttestationLevel, Audience, CredentialRecord, CutOff, CutOffKey, Dead, Facts,
     GrantType, IssuerRules, KeyCaps, LiveFacts, NewCredential, OAuthCode, Order, Plan, Policy, Presenter,
-    Profile, Reason, Refusal, Route, ScopeSet, Source, Standing, decide, live,
+    Profile, ProvenKey, Reason, Refusal, Route, ScopeSet, Source, Standing, decide, live,
 };
 
 use zeroid_token_core::limits::{MAX_DEPTH, MAX_LINKS};
@@ -207,18 +207,22 @@ fn whom_may_act_does_not_name() {
     assert_eq!(own.decide().unwrap().record.delegation_depth(), 0);
 }
 
+fn proven(thumbprint: &str) -> ProvenKey {
+    ProvenKey { thumbprint: thumbprint.parse().unwrap(), jti: "once".to_owned(), iat: 0 }
+}
+
 #[test]
 fn a_bound_token_wants_its_proof() {
     use OAuthCode::InvalidDpopProof;
     let key = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
     let bound = || {
-        let root = Case::root().with(|case| case.asked.proven_key = Some(key.parse().unwrap()));
+        let root = Case::root().with(|case| case.asked.proven_key = Some(proven(key)));
         root.delegated("aide", 2)
     };
     bound().refuses(InvalidDpopProof, "no proof");
     bound().with(|case| case.proof = ActorProof::Assertion).refuses(InvalidDpopProof, "no proof");
-    let proven = bound().with(|case| case.asked.proven_key = Some(key.parse().unwrap()));
-    assert_eq!(proven.decide().unwrap().record.confirmation, Some(key.parse().unwrap()));
+    let with_proof = bound().with(|case| case.asked.proven_key = Some(proven(key)));
+    assert_eq!(with_proof.decide().unwrap().record.confirmation, Some(key.parse().unwrap()));
 }
 
 #[test]

@@ -11,6 +11,8 @@ pub struct Metadata<'a> {
     pub issuer: &'a str,
     /// How chains are told.
     pub profile: Profile,
+    /// The algorithms of DPoP proofs (RFC 9449 §5.1).
+    pub dpop_algorithms: &'a [&'a str],
 }
 
 /// The document of `/.well-known/oauth-authorization-server` (RFC 8414 §2).
@@ -27,6 +29,7 @@ pub fn authorization_server(metadata: &Metadata<'_>) -> Value {
         "token_endpoint_auth_methods_supported": ["none"],
         "introspection_endpoint_auth_methods_supported": ["none"],
         "revocation_endpoint_auth_methods_supported": ["none"],
+        "dpop_signing_alg_values_supported": metadata.dpop_algorithms,
         "zeroid_token_profile": metadata.profile.as_str(),
     })
 }

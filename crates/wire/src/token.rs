@@ -43,6 +43,16 @@ pub enum TokenRequest {
     Exchange(ExchangeRequest),
 }
 
+impl TokenRequest {
+    /// What is asked for, whatever the grant.
+    pub const fn asked_mut(&mut self) -> &mut Asked {
+        match self {
+            Self::ApiKey { grant, .. } => &mut grant.asked,
+            Self::Exchange(exchange) => &mut exchange.grant.asked,
+        }
+    }
+}
+
 /// A token presented for introspection or revocation. Cannot be printed.
 pub struct PresentedToken(pub String);
 

@@ -83,6 +83,9 @@ pub enum TokenError {
     /// Two proofs name two identities.
     #[error("actor_token and api_key name different identities")]
     TwoActors,
+    /// The DPoP proof was used before.
+    #[error("the DPoP proof's `jti` was used before; sign a fresh one")]
+    ProofUsed,
     /// A rule refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -96,6 +99,7 @@ impl TokenError {
     pub const fn oauth_code(&self) -> Option<OAuthCode> {
         Some(match self {
             Self::ApiKey | Self::SubjectToken(_) | Self::ActorToken(_) => OAuthCode::InvalidGrant,
+            Self::ProofUsed => OAuthCode::InvalidDpopProof,
             Self::NoActor | Self::TwoActors => OAuthCode::InvalidRequest,
             Self::Refused(refusal) => refusal.oauth_code(),
             Self::Fault(_) => return None,

@@ -44,6 +44,7 @@ impl Engine {
             })?;
             let draft = Draft {
                 plan,
+                asked: &grant.asked,
                 actor: &facts.actor,
                 epoch: facts.epoch,
                 spends: Vec::new(),
@@ -105,7 +106,15 @@ impl Engine {
                 signer: &signer,
                 now,
             })?;
-            let draft = Draft { plan, actor: found.facts, epoch: facts.epoch, spends, signer: &signer, now };
+            let draft = Draft {
+                plan,
+                asked: &grant.asked,
+                actor: found.facts,
+                epoch: facts.epoch,
+                spends,
+                signer: &signer,
+                now,
+            };
             if let Some(issued) = self.store_and_sign(draft, grant.typ).await? {
                 return Ok(issued);
             }
@@ -201,20 +210,20 @@ impl Engine {
         let (access_token, digest) = self.sign(draft.signer, &draft.plan, typ).await?;
         let Plan { record, claims } = draft.plan;
         let record = Arc::new(record);
+        let proof = draft.asked.proven_key.as_ref().map(|proven| self.spend_of(proven));
+        let used = SingleUse { assertion: !draft.spends.is_empty(), proof: proof.is_some() };
         let issuance = Issuance {
             record: Arc::clone(&record),
             digest,
             guards: guards(draft.actor),
             epoch: draft.epoch,
-            spends: draft.spends,
+            spends: draft.spends.into_iter().chain(proof).collect(),
             now: draft.now,
         };
         match self.store.issue(issuance).await {
             Ok(()) => {}
             Err(StoreError::Stale) => return Ok(None),
-            Err(StoreError::Spent) => {
-                return Err(TokenError::ActorToken("its `jti` was used before; sign a fresh one".to_owned()));
-            }
+            Err(StoreError::Spent) => return Err(used.before()),
             Err(StoreError::Dead(dead)) => {
                 // Another replica may have retired the key this one signed with.
                 let again = self.lost_its_key(draft.signer.kid(), &dead).await?;
@@ -242,11 +251,31 @@ struct Deciding<'a> {
 /// What was decided and must still hold when it is stored.
 struct Draft<'a> {
     plan: Plan,
+    asked: &'a Asked,
     actor: &'a ActorFacts,
     epoch: Epoch,
     spends: Vec<Spend>,
     signer: &'a Arc<SigningKey>,
     now: Timestamp,
+}
+
+/// What a request used that is good for one request only.
+struct SingleUse {
+    assertion: bool,
+    proof: bool,
+}
+
+impl SingleUse {
+    /// That something of it was used before. The store does not tell which; to either, the answer is a fresh one.
+    fn before(&self) -> TokenError {
+        match (self.assertion, self.proof) {
+            (false, true) => TokenError::ProofUsed,
+            (true, true) => TokenError::ActorToken(
+                "its `jti`, or that of the DPoP proof, was used before; sign both afresh".to_owned(),
+            ),
+            (_, false) => TokenError::ActorToken("its `jti` was used before; sign a fresh one".to_owned()),
+        }
+    }
 }
 
 /// The actor of an exchange, and the registered key that proved it, if one did.

@@ -6,7 +6,7 @@ use zeroid_token_core::{Claims, CutOffKey, Profile, Reason, Source};
 
 use crate::engine::Engine;
 use crate::error::Fault;
-use crate::requests::{ActiveToken, BearerRefused, Caller, Introspection};
+use crate::requests::{ActiveToken, BearerRefused, Caller, Introspection, Presentation, PresentationRefused};
 use crate::token::LiveToken;
 
 impl Engine {
@@ -16,16 +16,22 @@ impl Engine {
     /// # Errors
     /// Our fault, which is never "inactive".
     pub async fn introspect(&self, token: &str) -> Result<Introspection, Fault> {
-        let Some(LiveToken { claims, facts }) = self.live_token(token).await? else {
-            return Ok(Introspection::Inactive);
-        };
+        Ok(match self.live_token(token).await? {
+            Some(live) => Introspection::Active(Box::new(self.active(live))),
+            None => Introspection::Inactive,
+        })
+    }
+
+    /// What a live token's holder may know of it.
+    pub(crate) fn active(&self, live: LiveToken) -> ActiveToken {
+        let LiveToken { claims, facts } = live;
         let mut claims = claims.into_inner();
         let presenter = &facts.presenter.identity;
         lower_trust(&mut claims, presenter.trust_level, self.settings.rules.profile);
         let token_type = if claims.cnf.is_some() { "DPoP" } else { "Bearer" };
         let principal_sub = facts.record.lineage.root().subject.to_string();
         let labels = presenter.labels.clone();
-        Ok(Introspection::Active(Box::new(ActiveToken { claims, labels, token_type, principal_sub })))
+        ActiveToken { claims, labels, token_type, principal_sub }
     }
 
     /// Give up a token and everything below it (RFC 7009). A token that is not ours, or is dead already, needs
@@ -55,29 +61,61 @@ impl Engine {
     /// # Errors
     /// Our fault.
     pub async fn authenticate_bearer(&self, token: &str) -> Result<Result<Caller, BearerRefused>, Fault> {
-        let Some(LiveToken { claims, facts }) = self.live_token(token).await? else {
-            return Ok(Err(BearerRefused::InvalidToken));
-        };
-        let for_us = claims.get().aud.contains(&self.settings.rules.issuer);
-        if !for_us {
-            return Ok(Err(BearerRefused::InvalidToken));
-        }
-        if facts.record.confirmation.is_some() {
+        let Some(live) = self.token_for_us(token).await? else { return Ok(Err(BearerRefused::InvalidToken)) };
+        if live.facts.record.confirmation.is_some() {
             return Ok(Err(BearerRefused::SenderConstrained));
         }
+        Ok(Ok(self.caller(&live).await?))
+    }
+
+    /// Who presents this access token, if it is alive, for us, and comes as it must: by itself when it is bound to no
+    /// key, otherwise with a proof of that key, which is used up.
+    ///
+    /// # Errors
+    /// Our fault.
+    pub async fn authenticate_caller(
+        &self,
+        presented: &Presentation<'_>,
+    ) -> Result<Result<Caller, PresentationRefused>, Fault> {
+        let (token, proof, request) = match presented {
+            Presentation::Bearer(token) => {
+                return Ok(self.authenticate_bearer(token).await?.map_err(Into::into));
+            }
+            Presentation::Dpop { token, proof, request } => (token, proof, request),
+        };
+        let Some(live) = self.token_for_us(token).await? else {
+            return Ok(Err(BearerRefused::InvalidToken.into()));
+        };
+        let proven = match self.proof_of(&live, token, proof, request) {
+            Ok(proven) => proven,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        // What is used up last was not used up in vain.
+        let caller = self.caller(&live).await?;
+        Ok(self.use_up(&proven).await?.map(|()| caller))
+    }
+
+    /// A token that is alive and names us as its audience.
+    async fn token_for_us(&self, token: &str) -> Result<Option<LiveToken>, Fault> {
+        let live = self.live_token(token).await?;
+        Ok(live.filter(|live| live.claims.get().aud.contains(&self.settings.rules.issuer)))
+    }
+
+    async fn caller(&self, live: &LiveToken) -> Result<Caller, Fault> {
+        let facts = &live.facts;
         let own = facts.record.lineage.own();
         let created_by = match own.source {
             Source::ApiKey(id) => self.store.api_key(&own.tenant, id).await?.map(|key| key.created_by),
             Source::Client(_) | Source::Assertion | Source::Presented => None,
         };
         let owner = facts.presenter.identity.owner.as_ref().map(ToString::to_string);
-        Ok(Ok(Caller {
+        Ok(Caller {
             tenant: own.tenant.clone(),
             scopes: facts.record.usable.clone(),
             identity: own.identity,
             subject: own.subject.clone(),
             created_by: created_by.filter(|name| !name.is_empty()).or(owner).unwrap_or_default(),
-        }))
+        })
     }
 }
 

@@ -63,6 +63,7 @@ mod keys;
 mod signing;
 mod token;
 
+mod admit;
 mod api_keys;
 mod credentials;
 mod grants;
@@ -72,16 +73,19 @@ mod registry;
 
 mod assertion;
 mod bootstrap;
+mod proofs;
 
+pub use admit::NotAdmitted;
 pub use bootstrap::{ADMIN_EXTERNAL_ID, Bootstrapped};
 pub use clock::{Clock, MAX_CLOCK_OFFSET_SECONDS};
 pub use engine::{Engine, OpenError, Parts};
 pub use error::{AdminError, Fault, KeysError, TokenError};
 pub use keys::KeyInfo;
 pub use offload::{Inline, NotDone, Offload, Offloaded, Work};
+pub use proofs::ProvenRequest;
 pub use requests::{
     ActiveToken, ApiKeyGrant, BearerRefused, Caller, ExchangeGrant, IdentityPatch, Introspection, Issued,
-    NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Registered,
+    NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Presentation, PresentationRefused, Registered,
 };
 pub use settings::{CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS, Settings};
 pub use signing::Signing;

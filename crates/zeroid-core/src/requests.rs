@@ -7,9 +7,11 @@ use zeroid_identity_model::{
     ExternalId, IdentityId, IdentityType, Owner, PolicyId, SpiffeId, Status, SubType, Tenant, Timestamp,
     TrustLevel,
 };
-use zeroid_jose::Secret;
+use zeroid_jose::{ProofError, Secret};
 use zeroid_storage::{ApiKeyRecord, Environment, IdentityRecord};
 use zeroid_token_core::{Asked, AttestationLevel, Claims, CredentialRecord, GrantType, ScopeSet, TokenTyp};
+
+use crate::proofs::ProvenRequest;
 
 /// A registration.
 #[derive(Clone, Debug)]
@@ -291,6 +293,39 @@ pub struct Caller {
     pub subject: SpiffeId,
     /// The creator of the key behind the token, else the presenter's owner; may be empty.
     pub created_by: String,
+}
+
+/// How an access token came with a request. Holds secrets, so it cannot be printed.
+#[derive(Clone, Copy)]
+pub enum Presentation<'a> {
+    /// By itself (RFC 6750 §2.1).
+    Bearer(&'a str),
+    /// With a proof of the key it is bound to (RFC 9449 §7.1).
+    Dpop {
+        /// The token.
+        token: &'a str,
+        /// The proof.
+        proof: &'a str,
+        /// The request the proof must be for.
+        request: ProvenRequest<'a>,
+    },
+}
+
+/// Why an access token was not accepted as it was presented.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PresentationRefused {
+    /// The token is none for us, or not alive, or wants a proof.
+    #[error(transparent)]
+    Bearer(#[from] BearerRefused),
+    /// Bound to no key, so that no proof says anything about it.
+    #[error("the access token is bound to no key and must be used as a bearer token")]
+    Unbound,
+    /// The proof is none for this token and request.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// The proof was used before.
+    #[error("the DPoP proof's `jti` was used before; sign a fresh one")]
+    ProofUsed,
 }
 
 /// Why a bearer was not accepted.

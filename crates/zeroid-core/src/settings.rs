@@ -26,6 +26,9 @@ pub struct Settings {
     pub always_verify_signatures: bool,
     /// How many days a credential is kept after its end; at least one.
     pub credential_retention_days: u32,
+    /// Take a DPoP proof only with a nonce of ours (RFC 9449 §8): one that was made ahead of time is then good for
+    /// minutes, whatever its maker's clock said.
+    pub dpop_nonce_required: bool,
 }
 
 impl Settings {
@@ -43,6 +46,7 @@ impl Settings {
             token_typ: TokenTyp::default(),
             always_verify_signatures: false,
             credential_retention_days: CREDENTIAL_RETENTION_DAYS,
+            dpop_nonce_required: false,
         }
     }
 }

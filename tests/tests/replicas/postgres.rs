@@ -51,6 +51,7 @@ fn a_database_that_is_away_is_answered_503_and_nothing_is_lost() {
     for answer in [
         issue(&client, &boss.api_key, "read"),
         introspect(&client, &root),
+        client.bearer(&root).get("/oauth2/token/verify"),
         client.post("/oauth2/token/revoke", &json!({"token": root})),
         client.get("/ready"),
         client.get("/agents/registry"),

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use zeroid_jose::SigningKey;
+use zeroid_jose::{SigningKey, proof_hash};
 
 use super::connection::{access_token, member};
 use super::load::{self, Request};
@@ -13,6 +13,7 @@ use crate::outcome::{Failure, Outcome};
 pub(super) const TOKEN: &str = "/oauth2/token";
 pub(super) const INTROSPECT: &str = "/oauth2/token/introspect";
 pub(super) const REVOKE: &str = "/oauth2/token/revoke";
+pub(super) const VERIFY: &str = "/oauth2/token/verify";
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
@@ -24,6 +25,8 @@ pub(super) struct Agents {
     aide: String,
     /// An actor that signs assertions.
     signer: Signer,
+    /// A client that proves its key.
+    prover: SigningKey,
 }
 
 impl Agents {
@@ -33,7 +36,36 @@ impl Agents {
         let aide = server.register("aide")?;
         let key = SigningKey::generate().map_err(|error| Failure::new(error.to_string()))?.0;
         let uri = server.register_with_key("signer", &key.public().to_pem())?;
-        Ok(Self { issue, aide, signer: Signer { key, uri } })
+        let prover = SigningKey::generate().map_err(|error| Failure::new(error.to_string()))?.0;
+        Ok(Self { issue, aide, signer: Signer { key, uri }, prover })
+    }
+
+    /// Header lines with a proof for a token request. A proof is used once, and soon, so they are signed just before the
+    /// clock starts.
+    pub(super) fn proofs(&self, count: usize) -> Outcome<Vec<String>> {
+        let proof = |_| Ok(format!("DPoP: {}\r\n", self.proof("POST", &format!("{ISSUER}{TOKEN}"), None)?));
+        (0..count).map(proof).collect()
+    }
+
+    /// Header lines of requests that a proxy forwards, with this bound token and a proof.
+    pub(super) fn forwarded(&self, token: &str, count: usize) -> Outcome<Vec<String>> {
+        let forwarded = |_| {
+            let proof = self.proof("GET", "https://api.example/orders", Some(token))?;
+            Ok(format!(
+                "Authorization: DPoP {token}\r\nDPoP: {proof}\r\nX-Forwarded-Method: GET\r\n\
+                 X-Forwarded-Proto: https\r\nX-Forwarded-Host: api.example\r\nX-Forwarded-Uri: /orders\r\n"
+            ))
+        };
+        (0..count).map(forwarded).collect()
+    }
+
+    fn proof(&self, method: &str, uri: &str, token: Option<&str>) -> Outcome<String> {
+        let mut claims = serde_json::json!({"htm": method, "htu": uri, "jti": fresh_name(), "iat": now()?});
+        if let (Some(token), Some(claims)) = (token, claims.as_object_mut()) {
+            claims.insert("ath".to_owned(), proof_hash(token.as_bytes()).into());
+        }
+        let signed = self.prover.sign_proof(claims.to_string().as_bytes());
+        signed.map_err(|error| Failure::new(error.to_string()))
     }
 
     /// The form that delegates a token to the aide, who proves itself by its API key.
@@ -73,6 +105,11 @@ pub(super) fn tokens(server: &BenchServer, forms: &[String]) -> Outcome<Vec<Stri
     collect(server, forms, |form| Request::new(TOKEN, form), access_token)
 }
 
+/// Ask for a token by one form under each of these header lines; gives the tokens.
+pub(super) fn tokens_under(server: &BenchServer, form: &str, headers: &[String]) -> Outcome<Vec<String>> {
+    collect(server, headers, |headers| Request::new(TOKEN, form).under(headers), access_token)
+}
+
 /// Send each body once and keep something of each answer, in no order.
 fn collect<'p, T: Send>(
     target: &impl Target,
@@ -103,14 +140,21 @@ struct Signer {
 
 impl Signer {
     fn assertion(&self) -> Outcome<String> {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let at = now.map_err(|error| Failure::new(error.to_string()))?.as_secs();
+        let at = now()?;
         let claims = serde_json::json!({"iss": self.uri, "sub": self.uri, "aud": ISSUER,
-            "jti": format!("bench-{number}"), "iat": at, "exp": at + 290});
+            "jti": fresh_name(), "iat": at, "exp": at + 290});
         let signed = self.key.sign("JWT", claims.to_string().as_bytes());
         signed.map_err(|error| Failure::new(error.to_string()))
     }
+}
+
+fn fresh_name() -> String {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    format!("bench-{}", NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+fn now() -> Outcome<u64> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Ok(now.map_err(|error| Failure::new(error.to_string()))?.as_secs())
 }

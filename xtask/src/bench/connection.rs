@@ -23,7 +23,7 @@ impl Connection {
 
     pub(super) fn send(&mut self, path: &str, media: &str, body: &str) -> Outcome<&str> {
         let failed = |error: std::io::Error| Failure::new(format!("{path}: {error}"));
-        self.stream.write_all(self.exchange.ask(path, media, body)).map_err(failed)?;
+        self.stream.write_all(self.exchange.ask(path, media, "", body)).map_err(failed)?;
         let mut chunk = [0_u8; CHUNK];
         while !self.exchange.is_whole()? {
             let count = self.stream.read(&mut chunk).map_err(failed)?;
@@ -56,7 +56,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// The bytes of a request; what was answered before is forgotten.
-    pub(super) fn ask(&mut self, path: &str, media: &str, body: &str) -> &[u8] {
+    pub(super) fn ask(&mut self, path: &str, media: &str, headers: &str, body: &str) -> &[u8] {
         self.answer.clear();
         self.body = None;
         self.request.clear();
@@ -65,7 +65,7 @@ impl Exchange {
         let typed =
             [" HTTP/1.1\r\nHost: localhost\r\nContent-Type: ", media, "\r\nContent-Length: ", &length];
         let parts: &[&str] = if body.is_empty() { &[" HTTP/1.1\r\nHost: localhost"] } else { &typed };
-        for part in [&[method, path], parts, &["\r\n\r\n", body]].concat() {
+        for part in [&[method, path], parts, &["\r\n", headers, "\r\n", body]].concat() {
             self.request.extend_from_slice(part.as_bytes());
         }
         &self.request

@@ -24,18 +24,25 @@ pub(super) struct Request<'p> {
     path: &'static str,
     media: &'static str,
     body: Cow<'p, str>,
+    /// More header lines, each with its end.
+    headers: Cow<'p, str>,
     ends: bool,
 }
 
 impl<'p> Request<'p> {
     /// A form that is posted; a get, when it is empty.
     pub(super) fn new(path: &'static str, body: impl Into<Cow<'p, str>>) -> Self {
-        Self { path, media: FORM, body: body.into(), ends: true }
+        Self { path, media: FORM, body: body.into(), headers: Cow::Borrowed(""), ends: true }
     }
 
     /// JSON that is posted.
     pub(super) fn json(path: &'static str, body: impl Into<Cow<'p, str>>) -> Self {
         Self { media: "application/json", ..Self::new(path, body) }
+    }
+
+    /// The same with more header lines, each with its end.
+    pub(super) fn under(self, headers: impl Into<Cow<'p, str>>) -> Self {
+        Self { headers: headers.into(), ..self }
     }
 
     /// The same, with others to follow before the clock stops.
@@ -170,9 +177,11 @@ impl<'p, S: FnMut(Option<&str>) -> Outcome<Option<Request<'p>>>> Sender<S> {
     /// Send the next request; says whether there was one.
     fn next(&mut self, answered: bool) -> Outcome<bool> {
         let last = if answered { Some(self.exchange.answer()?) } else { None };
-        let Some(Request { path, media, body, ends }) = (self.script)(last)? else { return Ok(false) };
+        let Some(Request { path, media, body, headers, ends }) = (self.script)(last)? else {
+            return Ok(false);
+        };
         self.ends = ends;
-        let bytes = self.exchange.ask(path, media, &body);
+        let bytes = self.exchange.ask(path, media, &headers, &body);
         self.began.get_or_insert_with(Instant::now);
         // One small request is under way: it always fits into the socket's buffer.
         self.stream.write_all(bytes).map_err(|error| Failure::new(format!("{path}: {error}")))?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::agents::{Agents, INTROSPECT, REVOKE, TOKEN, register_many, tokens};
+use super::agents::{Agents, INTROSPECT, REVOKE, TOKEN, VERIFY, register_many, tokens, tokens_under};
 use super::connection::access_token;
 use super::limits::Limits;
 use super::load::{self, Dice, Figures, Request};
@@ -61,6 +61,7 @@ pub(super) fn run(
     bench.closed("JWKS", empty, |_| Ok(Request::new("/.well-known/jwks.json", "")))?;
     bench.introspecting()?;
     bench.issuing()?;
+    bench.proving()?;
     bench.delegating()?;
     bench.revoking()?;
     bench.rounds()?;
@@ -96,6 +97,26 @@ impl<'b> Bench<'b> {
         let keys = register_many(self.server, "issuer", MANY_KEYS)?;
         self.closed("issue by API key, 1 000 keys", sign, |dice| Ok(Request::new(TOKEN, dice.pick(&keys)?)))?;
         self.open("issue by API key, half of that rate", &issued, || (TOKEN, form))
+    }
+
+    /// Tokens that are bound to a key, and requests a proxy asks about.
+    fn proving(&self) -> Outcome {
+        let form = self.agents.issue.as_str();
+        let runs = self.several(|| {
+            let proofs = self.agents.proofs(self.at_most(6_000))?;
+            each_once_of(self.server, self.time, &proofs, |proof| Request::new(TOKEN, form).under(proof))
+        })?;
+        self.report.rates("issue by API key, bound by a DPoP proof", &runs, Some(self.limits.both))?;
+        let bearer = format!("Authorization: Bearer {}\r\n", self.server.token(form)?);
+        let ask = |_: &mut Dice| Ok(Request::new(VERIFY, "").under(bearer.as_str()));
+        self.closed("forward-auth, one bearer token", Some(self.limits.empty), ask)?;
+        let runs = self.several(|| {
+            let bound = tokens_under(self.server, form, &self.agents.proofs(1)?)?;
+            let bound = bound.first().ok_or_else(|| Failure::new("no bound token"))?;
+            let proofs = self.agents.forwarded(bound, self.at_most(6_000))?;
+            each_once_of(self.server, self.time, &proofs, |proof| Request::new(VERIFY, "").under(proof))
+        })?;
+        self.report.rates("forward-auth, one bound token and its proofs", &runs, None)
     }
 
     fn delegating(&self) -> Outcome {
@@ -231,12 +252,23 @@ pub(super) fn each_once(
     path: &'static str,
     bodies: &[String],
 ) -> Outcome<Figures> {
+    each_once_of(target, time, bodies, |body| Request::new(path, body))
+}
+
+/// Send the request made of each of these once, until the time is over or they are used up.
+fn each_once_of<'p>(
+    target: &impl Target,
+    time: Duration,
+    parts: &'p [String],
+    request: impl Fn(&'p str) -> Request<'p> + Sync,
+) -> Outcome<Figures> {
     let began = Instant::now();
     load::run(target, CONNECTIONS, |worker| {
-        let mut left = bodies.iter().skip(worker).step_by(CONNECTIONS);
+        let mut left = parts.iter().skip(worker).step_by(CONNECTIONS);
+        let request = &request;
         move |_: Option<&str>| {
-            let body = if began.elapsed() < time { left.next() } else { None };
-            Ok(body.map(|body| Request::new(path, body)))
+            let part = if began.elapsed() < time { left.next() } else { None };
+            Ok(part.map(|part| request(part)))
         }
     })
 }

@@ -210,6 +210,7 @@ fn command(program: &Path, folder: &Path, cluster: Option<&(Cluster, String)>) -
     let mut command = Command::new(program);
     command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(folder);
     command.env("ZEROID_ISSUER", ISSUER).env("ZEROID_LOG_LEVEL", "warn");
+    command.env("ZEROID_TRUSTED_PROXIES", "127.0.0.1");
     // What is measured must not have ended by itself meanwhile.
     command.env("ZEROID_TOKEN_TTL_SECONDS", TTL_SECONDS).env("ZEROID_DELEGATED_TTL_SECONDS", TTL_SECONDS);
     if let Some((_, url)) = cluster {

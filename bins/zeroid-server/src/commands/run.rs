@@ -50,8 +50,8 @@ pub(super) async fn dev(settings: Settings) -> Outcome {
         "          -d '{{\"name\":\"My agent\",\"external_id\":\"my-agent\",\"created_by\":\"me@example.com\"}}'"
     );
     println!("listening on {base}");
-    let mut public_urls = settings.public_urls.clone();
-    public_urls.push(issuer);
+    let local = format!("http://localhost:{}", listening.address.port());
+    let public_urls = [settings.public_urls.clone(), vec![issuer, base, local]].concat();
     run(settings, engine, listening, true, public_urls).await
 }
 
@@ -76,8 +76,8 @@ pub(super) async fn serve(settings: Settings) -> Outcome {
     let listening = bind(&settings).await?;
     println!("listening on http://{}", listening.address);
     tracing::info!(address = %listening.address, issuer, version = env!("CARGO_PKG_VERSION"), "serving");
-    let public_urls =
-        if settings.public_urls.is_empty() { vec![issuer] } else { settings.public_urls.clone() };
+    // Clients find the endpoints under the issuer, whatever else leads here.
+    let public_urls = [settings.public_urls.clone(), vec![issuer]].concat();
     run(settings, engine, listening, false, public_urls).await
 }
 
@@ -107,7 +107,7 @@ async fn run(
             None
         }
     };
-    let app = Arc::new(App::new(engine, dev, public_urls));
+    let app = Arc::new(App::new(engine, dev, public_urls, settings.trusted_proxies));
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let stop = async move {
         tokio::select! {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, IF_NONE_MATCH};
 use serde_json::{Value, json};
+use zeroid_jose::PROOF_ALGORITHMS;
 use zeroid_wire::Metadata;
 
 use crate::app::App;
@@ -23,7 +24,11 @@ pub(crate) struct Documents {
 pub(crate) async fn authorization_server(app: &App, request: Request) -> Result<Reply, Edge> {
     let write = || {
         let rules = &app.engine.settings().rules;
-        zeroid_wire::authorization_server(&Metadata { issuer: &rules.issuer, profile: rules.profile })
+        zeroid_wire::authorization_server(&Metadata {
+            issuer: &rules.issuer,
+            profile: rules.profile,
+            dpop_algorithms: &PROOF_ALGORITHMS,
+        })
     };
     Ok(reply(&request, app.documents.metadata.at(0, write)))
 }

@@ -8,5 +8,6 @@ pub(crate) mod identities;
 pub(crate) mod metadata;
 pub(crate) mod policies;
 pub(crate) mod token;
+pub(crate) mod verify;
 
 mod query;

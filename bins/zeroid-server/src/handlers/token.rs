@@ -12,14 +12,17 @@ use zeroid_wire::{
 };
 
 use crate::app::App;
+use crate::dpop;
 use crate::http::{Edge, Media, Reply, Request};
 
-/// `POST /oauth2/token` (RFC 6749 §3.2, RFC 8693 §2.1).
+/// `POST /oauth2/token` (RFC 6749 §3.2, RFC 8693 §2.1, RFC 9449 §5).
 pub(crate) async fn token(app: &App, request: Request) -> Result<Reply, Edge> {
     if let Some(refused) = refuse_basic(&request) {
         return Ok(refused);
     }
-    let issued = match read_token_request(&params(&request)?)? {
+    let mut asked = read_token_request(&params(&request)?)?;
+    asked.asked_mut().proven_key = dpop::proven_key(app, &request)?;
+    let issued = match asked {
         TokenRequest::ApiKey { api_key, grant } => {
             let api_key = Secret::new(api_key);
             app.engine.api_key_grant(ApiKeyGrant { api_key, asked: grant.asked, typ: grant.typ }).await?

@@ -1,13 +1,14 @@
 //! Every way to say no, in the shape of the route: OAuth errors under `/oauth2`, problem documents elsewhere.
 
 use hyper::StatusCode;
-use hyper::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::RETRY_AFTER;
 use zeroid_core::{AdminError, Fault, TokenError};
 use zeroid_identity_model::Status;
 use zeroid_storage::Conflict;
 use zeroid_token_core::OAuthCode;
 use zeroid_wire::{BodyError, Issue, OAuthError, Problem, WireError};
 
+use super::challenge::{Challenge, Scheme};
 use super::reply::Reply;
 
 /// Why a handler did not do what was asked.
@@ -19,6 +20,8 @@ pub(crate) enum Edge {
     Problem(StatusCode, String, Vec<Issue>),
     /// No acceptable credential: the challenge says what is wanted (RFC 6750 §3).
     Challenge(StatusCode, &'static str, String),
+    /// A token that came with a proof, or a proof that did (RFC 9449 §7.1).
+    DpopChallenge(&'static str, String),
     /// Our fault.
     Fault(Fault),
 }
@@ -46,7 +49,21 @@ impl Edge {
             Self::Problem(status, detail, _) => {
                 oauth_reply(status, &OAuthError { code: "invalid_request", description: detail })
             }
-            Self::Challenge(status, error, description) => challenge(status, error, &description),
+            Self::Challenge(status, error, description) => {
+                let challenge = Challenge::error(Scheme::Bearer, error, &description);
+                let reply = problem_reply(status, description.clone(), Vec::new());
+                // Another scheme gives no more scopes.
+                if status == StatusCode::UNAUTHORIZED {
+                    reply.challenged(&challenge)
+                } else {
+                    reply.challenged_once(&challenge)
+                }
+            }
+            Self::DpopChallenge(error, description) => {
+                let challenge = Challenge::error(Scheme::Dpop, error, &description);
+                problem_reply(StatusCode::UNAUTHORIZED, description.clone(), Vec::new())
+                    .challenged(&challenge)
+            }
             Self::Fault(fault) => {
                 tracing::error!(request_id, fault = %fault, "request failed through our fault");
                 let passing = fault.is_passing();
@@ -73,15 +90,6 @@ fn problem_reply(status: StatusCode, detail: String, issues: Vec<Issue>) -> Repl
     let title = status.canonical_reason().unwrap_or("Error");
     let problem = Problem { status: status.as_u16(), title, detail, issues };
     Reply::typed(status, "application/problem+json", &zeroid_wire::problem(&problem))
-}
-
-/// RFC 6750 §3: without a token no error code; otherwise the code and why.
-fn challenge(status: StatusCode, error: &'static str, description: &str) -> Reply {
-    let value = match error {
-        "" => "Bearer realm=\"zeroid\"".to_owned(),
-        _ => format!("Bearer realm=\"zeroid\", error=\"{error}\", error_description=\"{description}\""),
-    };
-    problem_reply(status, description.to_owned(), Vec::new()).with(WWW_AUTHENTICATE, &value)
 }
 
 impl From<WireError> for Edge {

@@ -1,20 +1,23 @@
 //! HTTP: connections, limits, requests in, replies out.
 
 mod body;
+mod challenge;
 mod edge;
 mod reply;
 mod serve;
 mod service;
 
+pub(crate) use challenge::{Challenge, Scheme};
 pub(crate) use edge::Edge;
 pub(crate) use reply::Reply;
 pub(crate) use serve::{Listening, serve};
 pub(crate) use service::Service;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::HeaderMap;
+use hyper::{HeaderMap, Method};
 
 /// Longest path and query, in bytes.
 pub(crate) const MAX_URL_BYTES: usize = 8 * 1024;
@@ -29,6 +32,11 @@ pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// A request whose body was read within its bounds.
 pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// Who sent it: a client, or the last proxy before us.
+    pub(crate) peer: IpAddr,
+    /// The path, as it was sent.
+    pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) query: String,
     pub(crate) body: Bytes,

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::{IpAddr, Ipv6Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use super::reply::Reply;
 use super::{ANSWER_WITHIN, MAX_URL_BYTES, Media, Request, body};
 use crate::app::App;
 use crate::auth::guard_dev;
+use crate::dpop;
 use crate::router::{Router, Surface};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,11 +36,17 @@ const MAX_REQUEST_ID_BYTES: usize = 128;
 pub(crate) struct Service {
     app: Arc<App>,
     router: Arc<Router>,
+    peer: IpAddr,
 }
 
 impl Service {
     pub(crate) fn new(app: Arc<App>, router: Router) -> Self {
-        Self { app, router: Arc::new(router) }
+        Self { app, router: Arc::new(router), peer: Ipv6Addr::UNSPECIFIED.into() }
+    }
+
+    /// The service of a connection from this address.
+    pub(crate) fn facing(&self, peer: IpAddr) -> Self {
+        Self { peer, ..self.clone() }
     }
 
     async fn answer(self, request: hyper::Request<Incoming>) -> Response<Full<Bytes>> {
@@ -103,13 +111,24 @@ impl Service {
         check_media(media, &bytes, found.route.surface)?;
         let cross_origin = parts.headers.contains_key(ORIGIN);
         let query = parts.uri.query().unwrap_or_default().to_owned();
-        let request = Request { headers: parts.headers, query, body: bytes, media, id: found.id };
+        let proof_came = parts.headers.contains_key(dpop::DPOP);
+        let request = Request {
+            method: parts.method,
+            peer: self.peer,
+            path: parts.uri.path().to_owned(),
+            headers: parts.headers,
+            query,
+            body: bytes,
+            media,
+            id: found.id,
+        };
         let oauth = parts.uri.path().starts_with("/oauth2/");
         let answer = tokio::time::timeout(ANSWER_WITHIN, handler(Arc::clone(&self.app), request)).await;
         let reply = match answer.unwrap_or_else(|_| Err(Edge::Fault(too_slow()))) {
             Ok(reply) => reply,
             Err(edge) => edge.into_reply(oauth, request_id),
         };
+        let reply = if proof_came { dpop::with_nonce(&self.app, reply) } else { reply };
         Ok(if cors && cross_origin { reply.with(ACCESS_CONTROL_ALLOW_ORIGIN, "*") } else { reply })
     }
 }
@@ -179,7 +198,7 @@ fn preflight(methods: &str) -> Reply {
     Reply::empty(StatusCode::NO_CONTENT)
         .with(ACCESS_CONTROL_ALLOW_ORIGIN, "*")
         .with(ACCESS_CONTROL_ALLOW_METHODS, methods)
-        .with(ACCESS_CONTROL_ALLOW_HEADERS, "content-type, x-request-id")
+        .with(ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, dpop, x-request-id")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod identities;
 mod issue;
 pub(super) mod job;
 mod others;
+mod spends;
 mod writing;
 
 pub(super) use credentials::cut_off;

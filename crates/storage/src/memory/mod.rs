@@ -3,6 +3,7 @@
 mod credentials;
 mod identities;
 mod keys_and_policies;
+mod spends;
 mod state;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -15,6 +15,7 @@ use crate::grant::GrantType;
 use crate::key_id::{KeyId, Thumbprint};
 use crate::lineage::{Order, Source};
 use crate::live::{LiveFacts, Standing, live};
+use crate::proven_key::ProvenKey;
 use crate::record::CredentialRecord;
 use crate::refusal::Refusal;
 
@@ -314,7 +315,11 @@ impl World {
                 .map(|party| party.identity.spiffe_id.clone())
                 .collect()
         });
-        let proven = wish.proven_key.and_then(|n| self.parties.get(n)).map(|party| party.thumbprint.clone());
+        let proven = wish.proven_key.and_then(|n| self.parties.get(n)).map(|party| ProvenKey {
+            thumbprint: party.thumbprint.clone(),
+            jti: format!("proof-{}", self.names),
+            iat: beginning().unix_seconds(),
+        });
         Asked {
             scopes: wish.scopes.clone(),
             audience: Audience::asked_for(resources).ok(),
