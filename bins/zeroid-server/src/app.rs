@@ -7,7 +7,7 @@ use std::time::Instant;
 use zeroid_core::Engine;
 use zeroid_jose::{Random, SystemRandom, TargetUri};
 
-use crate::handlers::metadata::Documents;
+use crate::handlers::metadata::{Documents, resource_metadata_url};
 use crate::proxies::TrustedProxies;
 
 /// The running service.
@@ -21,6 +21,8 @@ pub struct App {
     /// Whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: TrustedProxies,
     pub(crate) started: Instant,
+    /// Where callers learn who issues the tokens this server takes (RFC 9728 §5.1).
+    pub(crate) resource_metadata: String,
     request_prefix: String,
     requests: AtomicU64,
     /// Documents that are the same until the signing keys change.
@@ -39,7 +41,9 @@ impl App {
         // Only a label: without randomness ids still differ within the process.
         let _ = SystemRandom::new().fill(&mut seed);
         let request_prefix = format!("{:016x}", u64::from_be_bytes(seed));
+        let resource_metadata = resource_metadata_url(&engine.settings().rules.issuer);
         Self {
+            resource_metadata,
             engine,
             dev,
             public_urls,

@@ -108,6 +108,11 @@ fn table() -> Vec<Route> {
         Plain "/ready" { GET => health::ready }
         Open "/.well-known/jwks.json" { GET => metadata::jwks }
         Open "/.well-known/oauth-authorization-server" { GET => metadata::authorization_server }
+        Open "/.well-known/oauth-authorization-server/{*issuer}" { GET => metadata::authorization_server }
+        Open "/.well-known/openid-configuration" { GET => metadata::authorization_server }
+        Open "/.well-known/openid-configuration/{*issuer}" { GET => metadata::authorization_server }
+        Open "/.well-known/oauth-protected-resource" { GET => metadata::protected_resource }
+        Open "/.well-known/oauth-protected-resource/{*issuer}" { GET => metadata::protected_resource }
         Open "/.well-known/spiffe-trust-bundle.json" { GET => metadata::trust_bundle }
         Open "/oauth2/token" { POST => token::token }
         OAuth "/oauth2/token/introspect" { POST => token::introspect }

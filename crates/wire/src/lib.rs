@@ -10,6 +10,7 @@ mod admin;
 mod metadata;
 mod oauth;
 mod problem;
+mod protected_resource;
 mod token;
 mod views;
 
@@ -26,6 +27,7 @@ pub use oauth::{
 };
 pub use params::{MAX_PARAMS, Pair, Params, ParamsError};
 pub use problem::{Problem, problem};
+pub use protected_resource::protected_resource;
 pub use token::{
     CommonGrant, ExchangeRequest, PresentedToken, TokenRequest, read_presented_token, read_token_request,
 };

@@ -16,12 +16,15 @@ use crate::http::{Edge, Reply, Request};
 #[derive(Default)]
 pub(crate) struct Documents {
     metadata: Kept,
+    resource: Kept,
     key_set: Kept,
     trust_bundle: Kept,
 }
 
-/// `GET /.well-known/oauth-authorization-server` (RFC 8414 §3).
+/// `GET /.well-known/oauth-authorization-server` (RFC 8414 §3), and the same under `openid-configuration`, where some
+/// clients look first (RFC 8414 §5).
 pub(crate) async fn authorization_server(app: &App, request: Request) -> Result<Reply, Edge> {
+    refuse_other_issuers(app, &request)?;
     let write = || {
         let rules = &app.engine.settings().rules;
         zeroid_wire::authorization_server(&Metadata {
@@ -31,6 +34,34 @@ pub(crate) async fn authorization_server(app: &App, request: Request) -> Result<
         })
     };
     Ok(reply(&request, app.documents.metadata.at(0, write)))
+}
+
+/// `GET /.well-known/oauth-protected-resource` (RFC 9728 §3).
+pub(crate) async fn protected_resource(app: &App, request: Request) -> Result<Reply, Edge> {
+    refuse_other_issuers(app, &request)?;
+    let write = || zeroid_wire::protected_resource(&app.engine.settings().rules.issuer, &PROOF_ALGORITHMS);
+    Ok(reply(&request, app.documents.resource.at(0, write)))
+}
+
+/// A document of an issuer with a path is asked for with that path at its end (RFC 8414 §3.1, RFC 9728 §3.1); one of
+/// another path is another issuer's.
+fn refuse_other_issuers(app: &App, request: &Request) -> Result<(), Edge> {
+    let own = path_of(&app.engine.settings().rules.issuer);
+    let asked = request.id.as_str();
+    if asked.is_empty() || own.strip_prefix('/') == Some(asked) { Ok(()) } else { Err(Edge::not_found()) }
+}
+
+/// Where the metadata of this server as a protected resource is found (RFC 9728 §3.1).
+pub(crate) fn resource_metadata_url(issuer: &str) -> String {
+    let path = path_of(issuer);
+    let origin = issuer.strip_suffix(path).unwrap_or(issuer);
+    format!("{origin}/.well-known/oauth-protected-resource{path}")
+}
+
+/// The path of a URL; empty when it has none.
+fn path_of(url: &str) -> &str {
+    let after = url.split_once("://").map_or(url, |(_, after)| after);
+    after.find('/').and_then(|at| after.get(at..)).unwrap_or_default()
 }
 
 /// `GET /.well-known/jwks.json` (RFC 7517 §5).
@@ -90,4 +121,17 @@ fn reply(request: &Request, document: Document) -> Reply {
         return Reply::empty(StatusCode::NOT_MODIFIED).cacheable(etag);
     }
     Reply::text(body).cacheable(etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc9728_section_3_1() {
+        let check = |issuer: &str, expected: &str| assert_eq!(resource_metadata_url(issuer), expected);
+        check("https://id.example", "https://id.example/.well-known/oauth-protected-resource");
+        check("https://id.example:8443", "https://id.example:8443/.well-known/oauth-protected-resource");
+        check("https://id.example/a/b", "https://id.example/.well-known/oauth-protected-resource/a/b");
+    }
 }

@@ -5,6 +5,9 @@ use zeroid_jose::PROOF_ALGORITHMS;
 
 use super::reply::Reply;
 
+/// What all access tokens open.
+const REALM: &str = "realm=\"zeroid\"";
+
 /// How an access token is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
@@ -39,8 +42,8 @@ impl<'a> Challenge<'a> {
 
     fn value(&self) -> String {
         let mut value = match self.scheme {
-            Scheme::Bearer => "Bearer realm=\"zeroid\"".to_owned(),
-            Scheme::Dpop => format!("DPoP realm=\"zeroid\", algs=\"{}\"", PROOF_ALGORITHMS.join(" ")),
+            Scheme::Bearer => format!("Bearer {REALM}"),
+            Scheme::Dpop => format!("DPoP {REALM}, algs=\"{}\"", PROOF_ALGORITHMS.join(" ")),
         };
         let described = if self.error.is_empty() { "" } else { self.description };
         for (name, text) in [("error", self.error), ("error_description", described), ("scope", self.scope)] {
@@ -74,6 +77,19 @@ impl Reply {
     pub(crate) fn challenged_once(self, challenge: &Challenge<'_>) -> Self {
         self.with(WWW_AUTHENTICATE, &challenge.value())
     }
+
+    /// With the address of our metadata in the first challenge for an access token, if there is one (RFC 9728 §5.1).
+    pub(crate) fn told_where(self, resource_metadata: &str) -> Self {
+        let Some(told) = self.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()) else {
+            return self;
+        };
+        if told.starts_with("Basic") {
+            return self;
+        }
+        let named = format!("{REALM}, resource_metadata=\"{}\"", quotable(resource_metadata));
+        let told = told.replacen(REALM, &named, 1);
+        self.with(WWW_AUTHENTICATE, &told)
+    }
 }
 
 #[cfg(test)]
@@ -83,6 +99,25 @@ mod tests {
     #[track_caller]
     fn check(challenge: &Challenge<'_>, expected: &str) {
         assert_eq!(challenge.value(), expected);
+    }
+
+    #[test]
+    fn rfc9728_section_5_1() {
+        let reply = || Reply::empty(hyper::StatusCode::UNAUTHORIZED);
+        let told = |reply: Reply| {
+            let reply = reply.told_where("https://id.example/x");
+            reply.headers.get(WWW_AUTHENTICATE).map(|value| value.to_str().unwrap_or_default().to_owned())
+        };
+        assert_eq!(told(reply()), None);
+        assert_eq!(
+            told(reply().challenged(&Challenge::bare(Scheme::Bearer))).as_deref(),
+            Some(
+                "Bearer realm=\"zeroid\", resource_metadata=\"https://id.example/x\", DPoP realm=\"zeroid\", \
+                 algs=\"ES256 EdDSA Ed25519 RS256 PS256\""
+            )
+        );
+        let basic = reply().with(WWW_AUTHENTICATE, "Basic realm=\"zeroid\"");
+        assert_eq!(told(basic).as_deref(), Some("Basic realm=\"zeroid\""));
     }
 
     #[test]

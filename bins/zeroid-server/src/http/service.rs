@@ -67,7 +67,7 @@ impl Service {
         if method == Method::HEAD {
             reply = without_body(reply);
         }
-        reply = reply.with(REQUEST_ID, &request_id);
+        reply = reply.told_where(&self.app.resource_metadata).with(REQUEST_ID, &request_id);
         let (status, micros) = (reply.status.as_u16(), began.elapsed().as_micros());
         if status < 400 {
             tracing::debug!(request_id, %method, route, status, micros, "request");
