@@ -8,6 +8,7 @@ mod app;
 mod auth;
 mod control;
 mod database;
+mod fetching;
 mod handlers;
 mod http;
 mod log;

@@ -101,14 +101,26 @@ impl Fetcher {
         })
     }
 
+    /// Whether a URL could be fetched, by its looks: its scheme, and its host when that is an address. Asks nobody.
+    ///
+    /// # Errors
+    /// [`FetchError::Insecure`], [`FetchError::Forbidden`].
+    pub fn check(&self, url: &FetchUrl) -> Result<(), FetchError> {
+        if !url.is_https() && !self.allowed.names(url) {
+            return Err(FetchError::Insecure);
+        }
+        match url.host() {
+            Host::Address(address) if !self.allowed.may_reach(url, *address) => Err(FetchError::Forbidden),
+            _ => Ok(()),
+        }
+    }
+
     /// GET a URL. The host is resolved once; when any of its addresses may not be fetched from, none is.
     ///
     /// # Errors
     /// [`FetchError`] names the reason. Dropping the future ends the fetch.
     pub async fn get(&self, url: &FetchUrl, want: Want<'_>) -> Result<Fetched, FetchError> {
-        if !url.is_https() && !self.allowed.names(url) {
-            return Err(FetchError::Insecure);
-        }
+        self.check(url)?;
         let _place = self.places.try_acquire().map_err(|_| FetchError::Busy)?;
         let fetch = async {
             let addresses = self.addresses(url).await?;

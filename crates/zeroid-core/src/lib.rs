@@ -57,8 +57,10 @@ mod error;
 mod offload;
 mod requests;
 mod settings;
+mod turn;
 
 mod engine;
+mod key_sets;
 mod keys;
 mod signing;
 mod token;
@@ -77,6 +79,9 @@ pub use bootstrap::{ADMIN_EXTERNAL_ID, Bootstrapped};
 pub use clock::{Clock, MAX_CLOCK_OFFSET_SECONDS};
 pub use engine::{Engine, OpenError, Parts};
 pub use error::{AdminError, Fault, KeysError, TokenError};
+pub use key_sets::{
+    ByUrlRefusal, FetchKeys, FetchedKeys, FetchingKeys, KeySetUnavailable, KeySets, NotFetched,
+};
 pub use keys::KeyInfo;
 pub use offload::{Inline, NotDone, Offload, Offloaded, Work};
 pub use requests::{
