@@ -47,24 +47,17 @@ impl Admin {
 pub(crate) async fn admin(app: &App, request: &Request, need: Need) -> Result<Admin, Edge> {
     let headers = tenant_header(&request.headers)?;
     let user = user_header(request);
-    let Some(presented) = bearer(&request.headers)? else {
-        if !app.dev {
-            return Err(Edge::Challenge(
-                StatusCode::UNAUTHORIZED,
-                "",
-                "a bearer token is required".to_owned(),
-            ));
-        }
-        return any_tenant(headers, user);
+    let presented = match bearer(&request.headers)? {
+        Some(presented) => presented,
+        None if app.dev => return any_tenant(headers, user),
+        None => return Err(no_bearer()),
     };
     if app.engine.is_operator_key(presented) {
         return any_tenant(headers, user);
     }
     let caller = match app.engine.authenticate_bearer(presented).await? {
         Ok(caller) => caller,
-        Err(refused @ (BearerRefused::InvalidToken | BearerRefused::SenderConstrained)) => {
-            return Err(Edge::Challenge(StatusCode::UNAUTHORIZED, "invalid_token", refused.to_string()));
-        }
+        Err(refused) => return Err(refused_bearer(refused)),
     };
     let manages = |scope| caller.scopes.contains_text(scope);
     let allowed = match need {
@@ -97,6 +90,20 @@ fn any_tenant(headers: Option<Tenant>, user: Option<Owner>) -> Result<Admin, Edg
     };
     let label = user.as_ref().map_or_else(String::new, ToString::to_string);
     Ok(Admin { tenant, creator: user, label })
+}
+
+/// The bearer token of a route that needs one, whatever the mode.
+pub(crate) fn needed_bearer(headers: &HeaderMap) -> Result<&str, Edge> {
+    bearer(headers)?.ok_or_else(no_bearer)
+}
+
+fn no_bearer() -> Edge {
+    Edge::Challenge(StatusCode::UNAUTHORIZED, "", "a bearer token is required".to_owned())
+}
+
+/// The answer to a bearer token that is not accepted (RFC 6750 §3.1).
+pub(crate) fn refused_bearer(refused: BearerRefused) -> Edge {
+    Edge::Challenge(StatusCode::UNAUTHORIZED, "invalid_token", refused.to_string())
 }
 
 /// The bearer token of the request, if there is one (RFC 6750 §2.1).

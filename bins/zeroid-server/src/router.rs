@@ -112,6 +112,7 @@ fn table() -> Vec<Route> {
         Open "/oauth2/token" { POST => token::token }
         OAuth "/oauth2/token/introspect" { POST => token::introspect }
         Open "/oauth2/token/revoke" { POST => token::revoke }
+        Plain "/agents/self/public-key" { POST => own_key::set }
         Admin "/agents/register" { POST => agents::register }
         Admin "/agents/registry" { GET => agents::list }
         Admin "/agents/registry/facets" { GET => agents::facets }

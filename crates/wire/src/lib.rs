@@ -9,6 +9,7 @@ mod params;
 mod admin;
 mod metadata;
 mod oauth;
+mod own_key;
 mod problem;
 mod token;
 mod views;
@@ -24,6 +25,7 @@ pub use oauth::{
     INTROSPECTION_INACTIVE, IntrospectionBody, OAuthError, TokenAnswer, WireError, introspection,
     token_response,
 };
+pub use own_key::{OwnKeyBody, read_own_key};
 pub use params::{MAX_PARAMS, Pair, Params, ParamsError};
 pub use problem::{Problem, problem};
 pub use token::{

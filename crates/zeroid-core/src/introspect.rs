@@ -55,16 +55,10 @@ impl Engine {
     /// # Errors
     /// Our fault.
     pub async fn authenticate_bearer(&self, token: &str) -> Result<Result<Caller, BearerRefused>, Fault> {
-        let Some(LiveToken { claims, facts }) = self.live_token(token).await? else {
-            return Ok(Err(BearerRefused::InvalidToken));
+        let LiveToken { facts, .. } = match self.live_bearer(token).await? {
+            Ok(live) => live,
+            Err(refused) => return Ok(Err(refused)),
         };
-        let for_us = claims.get().aud.contains(&self.settings.rules.issuer);
-        if !for_us {
-            return Ok(Err(BearerRefused::InvalidToken));
-        }
-        if facts.record.confirmation.is_some() {
-            return Ok(Err(BearerRefused::SenderConstrained));
-        }
         let own = facts.record.lineage.own();
         let created_by = match own.source {
             Source::ApiKey(id) => self.store.api_key(&own.tenant, id).await?.map(|key| key.created_by),
@@ -78,6 +72,21 @@ impl Engine {
             subject: own.subject.clone(),
             created_by: created_by.filter(|name| !name.is_empty()).or(owner).unwrap_or_default(),
         }))
+    }
+
+    /// This bearer token, if it is alive, for us, and bound to no key.
+    pub(crate) async fn live_bearer(&self, token: &str) -> Result<Result<LiveToken, BearerRefused>, Fault> {
+        let Some(live) = self.live_token(token).await? else {
+            return Ok(Err(BearerRefused::InvalidToken));
+        };
+        let for_us = live.claims.get().aud.contains(&self.settings.rules.issuer);
+        if !for_us {
+            return Ok(Err(BearerRefused::InvalidToken));
+        }
+        if live.facts.record.confirmation.is_some() {
+            return Ok(Err(BearerRefused::SenderConstrained));
+        }
+        Ok(Ok(live))
     }
 }
 

@@ -69,6 +69,7 @@ mod api_keys;
 mod credentials;
 mod grants;
 mod introspect;
+mod own_key;
 mod policies;
 mod registry;
 
@@ -84,6 +85,7 @@ pub use key_sets::{
 };
 pub use keys::KeyInfo;
 pub use offload::{Inline, NotDone, Offload, Offloaded, Work};
+pub use own_key::{NewOwnKey, OWN_KEY_PATH, OwnKeyError};
 pub use requests::{
     ActiveToken, ApiKeyGrant, BearerRefused, Caller, ExchangeGrant, IdentityPatch, Introspection, Issued,
     NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Registered,

@@ -6,6 +6,7 @@ pub(crate) mod credentials;
 pub(crate) mod health;
 pub(crate) mod identities;
 pub(crate) mod metadata;
+pub(crate) mod own_key;
 pub(crate) mod policies;
 pub(crate) mod token;
 
