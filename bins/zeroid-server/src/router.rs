@@ -130,6 +130,7 @@ fn table() -> Vec<Route> {
         Admin "/api-keys/{id}" { GET => api_keys::get }
         Admin "/api-keys/{id}/revoke" { POST => api_keys::revoke }
         Admin "/credential-policies" { POST => policies::create, GET => policies::list }
+        Admin "/credential-policies/evaluate" { POST => evaluate::evaluate }
         Admin "/credential-policies/{id}" {
             GET => policies::get, PATCH => policies::update, DELETE => policies::delete
         }

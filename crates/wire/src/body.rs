@@ -128,6 +128,14 @@ impl Reader {
         text
     }
 
+    /// A member that must be there; its value is read by whoever takes it.
+    pub(crate) fn required(&mut self, name: &str) {
+        if self.members.get(name).is_none_or(|value| value.is_null() || value.as_str() == Some("")) {
+            self.members.remove(name);
+            self.wrong(name, "is required");
+        }
+    }
+
     /// A text that must parse; a failure breaks a rule (400).
     pub(crate) fn parsed<T: std::str::FromStr<Err: ToString>>(&mut self, name: &str) -> Option<T> {
         let text = self.text(name).filter(|text| !text.is_empty())?;

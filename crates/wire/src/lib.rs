@@ -7,6 +7,7 @@ mod body;
 mod params;
 
 mod admin;
+mod evaluation;
 mod metadata;
 mod oauth;
 mod own_key;
@@ -20,6 +21,7 @@ pub use admin::{
     read_registration,
 };
 pub use body::{BodyError, Issue, read_object};
+pub use evaluation::{EvaluationBody, EvaluationView, RefusalView, SIDES, evaluation_view, read_evaluation};
 pub use metadata::{Metadata, authorization_server, identity_schema};
 pub use oauth::{
     INTROSPECTION_INACTIVE, IntrospectionBody, OAuthError, TokenAnswer, WireError, introspection,

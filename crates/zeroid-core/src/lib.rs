@@ -67,6 +67,7 @@ mod token;
 
 mod api_keys;
 mod credentials;
+mod dry_run;
 mod grants;
 mod introspect;
 mod own_key;
@@ -78,6 +79,7 @@ mod bootstrap;
 
 pub use bootstrap::{ADMIN_EXTERNAL_ID, Bootstrapped};
 pub use clock::{Clock, MAX_CLOCK_OFFSET_SECONDS};
+pub use dry_run::{Evaluation, Hypothetical};
 pub use engine::{Engine, OpenError, Parts};
 pub use error::{AdminError, Fault, KeysError, TokenError};
 pub use key_sets::{

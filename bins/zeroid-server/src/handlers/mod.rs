@@ -3,6 +3,7 @@
 pub(crate) mod agents;
 pub(crate) mod api_keys;
 pub(crate) mod credentials;
+pub(crate) mod evaluate;
 pub(crate) mod health;
 pub(crate) mod identities;
 pub(crate) mod metadata;
