@@ -13,6 +13,7 @@ mod handlers;
 mod http;
 mod log;
 mod offload;
+mod openapi;
 mod router;
 mod signing;
 

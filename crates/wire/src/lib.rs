@@ -12,6 +12,7 @@ mod metadata;
 mod oauth;
 mod own_key;
 mod problem;
+mod schema;
 mod token;
 mod views;
 
@@ -30,6 +31,7 @@ pub use oauth::{
 pub use own_key::{OwnKeyBody, read_own_key};
 pub use params::{MAX_PARAMS, Pair, Params, ParamsError};
 pub use problem::{Problem, problem};
+pub use schema::{reference, schemas};
 pub use token::{
     CommonGrant, ExchangeRequest, PresentedToken, TokenRequest, read_presented_token, read_token_request,
 };
