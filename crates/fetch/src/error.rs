@@ -11,7 +11,7 @@ pub enum FetchError {
     /// An address of the host may not be fetched from. Which one, and of what kind, is nobody's business outside.
     #[error("the host leads to an address that may not be fetched from")]
     Forbidden,
-    /// As many fetches as may be are under way.
+    /// As many fetches as may be are under way, in all or from that network.
     #[error("too many fetches are under way")]
     Busy,
     /// The name has no address, or could not be resolved.

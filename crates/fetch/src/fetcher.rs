@@ -13,19 +13,16 @@ use hyper::header::{ACCEPT, ACCEPT_ENCODING, HOST, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::crypto::ring::default_provider;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::allowed::Allowed;
 use crate::connect::{Stream, connect};
 use crate::error::{FetchError, TlsFault};
+use crate::places::Places;
 use crate::resolve::{Resolve, SystemResolver};
 use crate::response::{Fetched, read};
 use crate::roots::Roots;
 use crate::url::{FetchUrl, Host};
-
-/// Most fetches at a time: each holds a connection, and whoever names slow hosts shall not hold more.
-pub const MAX_UNDER_WAY: usize = 32;
 
 /// How long a whole fetch may take unless told otherwise: somebody waits for the answer that hangs on it, at most 10 s.
 const TOTAL_WITHIN: Duration = Duration::from_secs(5);
@@ -77,7 +74,7 @@ pub struct Fetcher {
     resolver: Arc<dyn Resolve>,
     tls: Arc<ClientConfig>,
     within: Duration,
-    places: Semaphore,
+    places: Places,
 }
 
 impl Fetcher {
@@ -97,7 +94,7 @@ impl Fetcher {
             resolver: options.resolver,
             tls: Arc::new(tls),
             within: options.within,
-            places: Semaphore::new(MAX_UNDER_WAY),
+            places: Places::new(),
         })
     }
 
@@ -121,9 +118,11 @@ impl Fetcher {
     /// [`FetchError`] names the reason. Dropping the future ends the fetch.
     pub async fn get(&self, url: &FetchUrl, want: Want<'_>) -> Result<Fetched, FetchError> {
         self.check(url)?;
-        let _place = self.places.try_acquire().map_err(|_| FetchError::Busy)?;
+        let _place = self.places.any()?;
         let fetch = async {
             let addresses = self.addresses(url).await?;
+            let first = addresses.first().copied().ok_or(FetchError::Unresolved)?;
+            let _place = self.places.in_network_of(first)?;
             let stream = connect(url, &addresses, &self.tls).await?;
             ask(stream, url, want).await
         };
@@ -139,9 +138,6 @@ impl Fetcher {
                 resolved.unwrap_or(Err(FetchError::Unresolved))?
             }
         };
-        if addresses.is_empty() {
-            return Err(FetchError::Unresolved);
-        }
         if addresses.iter().all(|address| self.allowed.may_reach(url, *address)) {
             Ok(addresses)
         } else {

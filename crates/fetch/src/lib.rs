@@ -28,6 +28,8 @@ mod error;
 mod resolve;
 mod roots;
 
+mod places;
+
 mod connect;
 mod fetcher;
 mod response;
@@ -35,7 +37,8 @@ mod response;
 pub use address::AddressKind;
 pub use allowed::{Allowed, AllowedError, MAX_ALLOWED};
 pub use error::{FetchError, TlsFault};
-pub use fetcher::{FetchOptions, Fetcher, MAX_UNDER_WAY, Want};
+pub use fetcher::{FetchOptions, Fetcher, Want};
+pub use places::{MAX_FROM_ONE_NETWORK, MAX_UNDER_WAY};
 pub use resolve::{Resolve, Resolved, SystemResolver};
 pub use response::{Fetched, Freshness};
 pub use roots::{Roots, RootsError};

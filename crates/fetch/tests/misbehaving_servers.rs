@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
-use zeroid_fetch::{FetchError, Fetched, Freshness, MAX_UNDER_WAY, Want};
+use zeroid_fetch::{FetchError, Fetched, Freshness, MAX_FROM_ONE_NETWORK, Want};
 
 use common::{GOOD, Server, fetcher, no_roots, read_head, saying, serve};
 
@@ -207,7 +207,7 @@ async fn no_error_tells_what_was_fetched() {
 }
 
 #[tokio::test]
-async fn no_more_fetches_than_may_be_are_under_way_and_places_come_back() {
+async fn no_more_fetches_from_one_address_than_may_be_are_under_way_and_places_come_back() {
     let server = serve(|mut stream| async move {
         read_head(&mut stream).await;
         sleep(Duration::from_millis(300)).await;
@@ -220,7 +220,7 @@ async fn no_more_fetches_than_may_be_are_under_way_and_places_come_back() {
         let (client, url) = (Arc::clone(&client), format!("http://{address}/").parse().unwrap());
         tokio::spawn(async move { client.get(&url, WANT).await })
     };
-    let under_way: Vec<_> = (0..MAX_UNDER_WAY + 8).map(|_| fetch()).collect();
+    let under_way: Vec<_> = (0..MAX_FROM_ONE_NETWORK + 5).map(|_| fetch()).collect();
     let (mut good, mut busy) = (0, 0);
     for fetch in under_way {
         match fetch.await.unwrap() {
@@ -229,6 +229,6 @@ async fn no_more_fetches_than_may_be_are_under_way_and_places_come_back() {
             Err(other) => assert_eq!(other, FetchError::Busy),
         }
     }
-    assert_eq!((good, busy), (MAX_UNDER_WAY, 8));
+    assert_eq!((good, busy), (MAX_FROM_ONE_NETWORK, 5));
     assert!(fetch().await.unwrap().is_ok());
 }

@@ -13,7 +13,7 @@ use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
-use zeroid_fetch::{FetchError, Fetched, Fetcher, Resolve, Resolved, Roots, TlsFault, Want};
+use zeroid_fetch::{FetchError, Fetched, Fetcher, MAX_UNDER_WAY, Resolve, Resolved, Roots, TlsFault, Want};
 
 use common::{GOOD, Scripted, Server, fetcher, no_roots, options, read_head, saying, serve};
 
@@ -186,4 +186,37 @@ fn roots_are_certificates() {
     assert!(Roots::from_pem("").is_err());
     assert!(Roots::from_pem("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
     assert!(!Roots::from_pem(&authority().pem()).unwrap().is_empty());
+}
+
+/// A resolver with an address of its own for every name, and a server behind each that never answers.
+#[tokio::test]
+async fn many_slow_hosts_take_no_more_places_than_there_are() {
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    let hosts: Vec<String> = (1..=MAX_UNDER_WAY + 8).map(|at| format!("127.0.0.{at}:{port}")).collect();
+    let client = Arc::new(fetcher(&hosts.join(","), no_roots()));
+    let fetches: Vec<_> = hosts
+        .iter()
+        .map(|host| {
+            let (client, url) = (Arc::clone(&client), format!("http://{host}/").parse().unwrap());
+            tokio::spawn(async move { client.get(&url, WANT).await })
+        })
+        .collect();
+    let (mut slow, mut busy) = (0, 0);
+    for fetch in fetches {
+        match fetch.await.unwrap() {
+            Err(FetchError::TooSlow(_)) => slow += 1,
+            other => {
+                assert_eq!(other, Err(FetchError::Busy));
+                busy += 1;
+            }
+        }
+    }
+    assert_eq!((slow, busy), (MAX_UNDER_WAY, 8));
 }
