@@ -19,8 +19,9 @@ pub const MAX_KID_BYTES: usize = 256;
 /// How many keys are tried when the header does not say which one it is: each try costs a signature check.
 pub const MAX_TRIED_KEYS: usize = 4;
 
-/// What only the private half of a key has, or a key that is secret as a whole (RFC 7518 §6.2.2, §6.3.2, §6.4).
-const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+/// What only the private half of a key has, or a key that is secret as a whole (RFC 7518 §6.2.2, §6.3.2, §6.4); `priv`
+/// is what the newer kind `AKP` calls it.
+const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 /// The keys of somebody else: P-256, RSA of 2048 to 4096 bits, Ed25519.
 ///
