@@ -18,7 +18,7 @@ mod server;
 
 pub use client::{Answer, Client};
 pub use database::on_postgres;
-pub use python::{run_python, run_python_text};
+pub use python::{run_python, run_python_text, run_schemathesis};
 pub use server::{Server, binary, command};
 
 use base64::Engine;

@@ -1,7 +1,8 @@
-//! Scripts that drive the server with the unmodified Python SDK.
+//! Scripts that drive the server with the unmodified Python SDK, and schemathesis.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::server::Server;
 
@@ -19,15 +20,63 @@ pub fn run_python_text(server: &Server, script: &str) -> Option<String> {
     run(server, "the script", &["-c", script])
 }
 
-/// Without a Python that has the SDK the test says what it skips and why; in CI that is a failure.
-fn run(server: &Server, name: &str, arguments: &[&str]) -> Option<String> {
-    let Ok(python) = std::env::var("ZEROID_TEST_PYTHON") else {
-        let why = "ZEROID_TEST_PYTHON names no Python with the SDK; `cargo xtask test` makes one";
+/// How long schemathesis may take.
+const SCHEMATHESIS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Let schemathesis read the server's OpenAPI document and hold the server against it, as an operator.
+pub fn run_schemathesis(server: &Server, operator_key: &str, arguments: &[&str]) {
+    let Some(python) = python("schemathesis") else { return };
+    // It leaves files where it runs.
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().join("output");
+    let file = std::fs::File::create(&output).expect("a file");
+    let mut child = Command::new(python)
+        .args(["-m", "schemathesis.cli", "run", "--no-color", "--warnings=off"])
+        .arg(format!("--url={}", server.base))
+        .arg(format!("--header=Authorization: Bearer {operator_key}"))
+        .arg("--header=X-User-ID: dev@company.com")
+        .args(arguments)
+        .arg(format!("{}/openapi.json", server.base))
+        .current_dir(folder.path())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdout(file.try_clone().expect("a handle"))
+        .stderr(file)
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("python runs");
+    let began = Instant::now();
+    let ended = loop {
+        match child.try_wait().expect("a child") {
+            Some(status) => break Some(status),
+            None if began.elapsed() > SCHEMATHESIS_WITHIN => {
+                child.kill().expect("it can be stopped");
+                child.wait().expect("a child");
+                break None;
+            }
+            None => std::thread::sleep(Duration::from_millis(100)),
+        }
+    };
+    let printed = std::fs::read_to_string(&output).unwrap_or_default();
+    let seconds = began.elapsed().as_secs();
+    let good = ended.is_some_and(|status| status.success());
+    assert!(good, "schemathesis, after {seconds} s:\n{printed}\nserver:\n{}", server.printed());
+    assert!(printed.contains("passed"), "it tried nothing: {printed}");
+}
+
+/// Without a Python that has the packages the test says what it skips and why; in CI that is a failure.
+fn python(name: &str) -> Option<String> {
+    let found = std::env::var("ZEROID_TEST_PYTHON").ok();
+    if found.is_none() {
+        let why =
+            "ZEROID_TEST_PYTHON names no Python with the SDK and schemathesis; `cargo xtask test` makes one";
         assert!(std::env::var_os("CI").is_none(), "{name}: {why}");
         eprintln!("skipped {name}: {why}");
-        return None;
-    };
-    let ran = Command::new(python)
+    }
+    found
+}
+
+fn run(server: &Server, name: &str, arguments: &[&str]) -> Option<String> {
+    let ran = Command::new(python(name)?)
         .args(arguments)
         .env("ZEROID_BASE_URL", &server.base)
         .env("ZEROID_API_KEY", &server.management_key)

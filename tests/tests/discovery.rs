@@ -1,4 +1,5 @@
 //! Discovery: RFC 8414, RFC 9728. What is told is so, and what is so is told.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use serde_json::{Value, json};
 use zeroid_tests::{Client, Server};
@@ -97,12 +98,16 @@ fn rfc9728_section_2_and_5_1_the_administrative_routes_say_who_issues_their_toke
     assert_eq!(told.json["bearer_methods_supported"], json!(["header"]));
     assert_eq!(told.json["scopes_supported"], json!(["nhi:manage", "credentials:manage"]));
     let named = format!("resource_metadata=\"{}{RESOURCE}\"", issuer(&client));
-    for path in ["/agents/registry", "/oauth2/token/verify"] {
-        let refused = client.bearer("no-token").get(path);
+    let client = client.bearer("no-token");
+    let body = json!({"new_public_key_pem": "none", "new_key_proof": "none"});
+    for refused in [client.get("/agents/registry"), client.post("/agents/self/public-key", &body)] {
         assert_eq!(refused.status, 401, "{refused:?}");
         assert!(refused.header("www-authenticate").starts_with("Bearer "), "{refused:?}");
         assert!(refused.header("www-authenticate").contains(&named), "{refused:?}");
     }
+    let of_another = client.get("/oauth2/token/verify");
+    assert_eq!(of_another.status, 401, "{of_another:?}");
+    assert!(!of_another.header("www-authenticate").contains("resource_metadata"), "{of_another:?}");
 }
 
 fn issuer(client: &Client) -> String {

@@ -16,3 +16,8 @@ fn mission_scenario_2_developer_authorizes_a_coding_agent() {
 fn the_sdk_lives_its_whole_life_cycle() {
     run_python(&Server::start(), "life_cycle.py");
 }
+
+#[test]
+fn an_agent_enrols_a_key_of_its_own() {
+    run_python(&Server::start(), "own_key.py");
+}

@@ -1,60 +1,64 @@
-//! A Python that has the SDK, for the end-to-end tests.
+//! A Python that has the SDK and schemathesis, for the end-to-end tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process::{capture, run};
 
-/// The SDK the tests drive, unmodified from PyPI.
-const SDK: &str = "highflame";
-const SDK_VERSION: &str = "0.10.0";
+/// What the tests drive and are driven by, unmodified from PyPI: the SDK, and what holds the server against its OpenAPI
+/// document.
+const PACKAGES: [(&str, &str); 2] = [("highflame", "0.10.0"), ("schemathesis", "4.32.5")];
 
 /// The variable by which the tests find that Python.
 pub(crate) const VARIABLE: &str = "ZEROID_TEST_PYTHON";
 
-/// A Python with the SDK: the one the environment names, else a virtual environment in the build folder,
+/// A Python with the packages: the one the environment names, else a virtual environment in the build folder,
 /// made now if it is not there yet.
 ///
 /// # Errors
 /// What is missing, as one line.
-pub(crate) fn with_sdk(target: &Path) -> Result<PathBuf, String> {
+pub(crate) fn with_packages(target: &Path) -> Result<PathBuf, String> {
     if let Some(named) = std::env::var_os(VARIABLE) {
         let named = PathBuf::from(named);
-        return match sdk_version(&named) {
-            Some(version) if version == SDK_VERSION => Ok(named),
-            Some(version) => {
-                Err(format!("{VARIABLE} names a Python with {SDK} {version}, not {SDK_VERSION}"))
-            }
-            None => Err(format!("{VARIABLE} names a Python without {SDK}")),
+        return match missing(&named).first() {
+            None => Ok(named),
+            Some(wanted) => Err(format!("{VARIABLE} names a Python without {wanted}")),
         };
     }
     let folder = target.join("venv");
     let python = folder.join("bin").join("python");
-    if sdk_version(&python).as_deref() == Some(SDK_VERSION) {
+    if missing(&python).is_empty() {
         return Ok(python);
     }
     let system = ["python3", "python"].into_iter().find(|name| runs(name));
     let system = system.ok_or_else(|| "there is no python3".to_owned())?;
-    println!("making a virtual environment with {SDK} {SDK_VERSION}");
+    let wanted: Vec<String> = PACKAGES.iter().map(wanted).collect();
+    println!("making a virtual environment with {}", wanted.join(" and "));
     // What is left of an interrupted attempt is cleared.
     let made = run(Command::new(system).args(["-m", "venv", "--clear"]).arg(&folder));
     made.map_err(|_| format!("`{system} -m venv` failed; on Debian it needs the package python3-venv"))?;
-    let wanted = format!("{SDK}=={SDK_VERSION}");
-    let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &wanted];
-    run(Command::new(&python).args(quiet)).map_err(|_| format!("pip could not install {wanted}"))?;
-    match sdk_version(&python) {
-        Some(version) if version == SDK_VERSION => Ok(python),
-        _ => Err(format!("pip installed {wanted}, yet Python does not find it")),
+    let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run(Command::new(&python).args(quiet).args(&wanted))
+        .map_err(|_| format!("pip could not install {}", wanted.join(" and ")))?;
+    match missing(&python).first() {
+        None => Ok(python),
+        Some(wanted) => Err(format!("pip installed {wanted}, yet Python does not find it")),
     }
+}
+
+fn wanted((name, version): &(&str, &str)) -> String {
+    format!("{name}=={version}")
 }
 
 fn runs(python: &str) -> bool {
     capture(Command::new(python).arg("--version")).is_ok()
 }
 
-/// The version of the SDK that this Python has and can import.
-fn sdk_version(python: &Path) -> Option<String> {
-    let script = format!("import {SDK}, importlib.metadata as m; print(m.version('{SDK}'))");
-    let printed = capture(Command::new(python).args(["-c", &script])).ok()?;
-    Some(printed.trim().to_owned())
+/// The packages this Python lacks, or has in another version, or cannot import.
+fn missing(python: &Path) -> Vec<String> {
+    let has = |(name, version): &&(&str, &str)| {
+        let script = format!("import {name}, importlib.metadata as m; print(m.version('{name}'))");
+        capture(Command::new(python).args(["-c", &script])).is_ok_and(|printed| printed.trim() == *version)
+    };
+    PACKAGES.iter().filter(|package| !has(package)).map(wanted).collect()
 }

@@ -28,13 +28,13 @@ const PROGRAMS: &[(&[&str], &str, &str, &str)] = &[
 /// The exit code of the first run that fails; in CI also when the Python SDK or PostgreSQL cannot be had.
 pub(crate) fn run(args: &[String]) -> Outcome {
     let workspace = Workspace::read()?;
-    let python = match python::with_sdk(&workspace.target) {
+    let python = match python::with_packages(&workspace.target) {
         Ok(python) => Some(python),
         Err(why) if std::env::var_os("CI").is_some() => {
-            return Err(Failure::new(format!("no tests with the Python SDK, which CI may not skip: {why}")));
+            return Err(Failure::new(format!("no tests with Python, which CI may not skip: {why}")));
         }
         Err(why) => {
-            println!("SKIPPED: the tests with the Python SDK, because {why}");
+            println!("SKIPPED: the tests with Python, because {why}");
             None
         }
     };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use serde_json::Value;
 use zeroid_core::Engine;
 use zeroid_jose::{Random, SystemRandom, TargetUri};
 
@@ -27,15 +28,18 @@ pub struct App {
     requests: AtomicU64,
     /// Documents that are the same until the signing keys change.
     pub(crate) documents: Documents,
+    /// The description of every route.
+    pub(crate) openapi: Value,
 }
 
 impl App {
-    /// The service around an engine.
+    /// The service around an engine, and the description of its routes.
     pub fn new(
         engine: Arc<Engine>,
         dev: bool,
         public_urls: Vec<String>,
         trusted_proxies: TrustedProxies,
+        openapi: Value,
     ) -> Self {
         let mut seed = [0_u8; 8];
         // Only a label: without randomness ids still differ within the process.
@@ -52,6 +56,7 @@ impl App {
             request_prefix,
             requests: AtomicU64::new(0),
             documents: Documents::default(),
+            openapi,
         }
     }
 

@@ -5,6 +5,7 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, StatusCode};
 use zeroid_core::{Presentation, ProvenRequest};
 use zeroid_identity_model::{Owner, Tenant};
+use zeroid_jose::TargetUri;
 use zeroid_token_core::Scope;
 
 use crate::app::App;
@@ -50,27 +51,14 @@ pub(crate) async fn admin(app: &App, request: &Request, need: Need) -> Result<Ad
     let headers = tenant_header(&request.headers)?;
     let user = user_header(request);
     let Some((scheme, token)) = Authorization::of(&request.headers).token()? else {
-        if !app.dev {
-            return Err(Edge::Challenge(
-                StatusCode::UNAUTHORIZED,
-                "",
-                "an access token is required".to_owned(),
-            ));
-        }
-        return any_tenant(headers, user);
+        return if app.dev { any_tenant(headers, user) } else { Err(no_token()) };
     };
     if scheme == Scheme::Bearer && app.engine.is_operator_key(token) {
         return any_tenant(headers, user);
     }
-    let caller = match scheme {
-        Scheme::Bearer => app.engine.authenticate_caller(&Presentation::Bearer(token)).await?,
-        Scheme::Dpop => {
-            let proof = dpop::with_token(request).map_err(NoProof::challenge)?;
-            let (method, targets) = (request.method.as_str(), app.targets(&request.path));
-            let request = ProvenRequest { method, targets: &targets, body: Some(&request.body) };
-            app.engine.authenticate_caller(&Presentation::Dpop { token, proof, request }).await?
-        }
-    };
+    let targets = app.targets(&request.path);
+    let presented = presentation(request, scheme, token, &targets)?;
+    let caller = app.engine.authenticate_caller(&presented).await?;
     let caller = caller.map_err(|refused| dpop::refused_token(scheme, &refused))?;
     let manages = |scope| caller.scopes.contains_text(scope);
     let allowed = match need {
@@ -103,6 +91,33 @@ fn any_tenant(headers: Option<Tenant>, user: Option<Owner>) -> Result<Admin, Edg
     };
     let label = user.as_ref().map_or_else(String::new, ToString::to_string);
     Ok(Admin { tenant, creator: user, label })
+}
+
+/// The access token of a route that needs one, whatever the mode.
+pub(crate) fn needed_token(headers: &HeaderMap) -> Result<(Scheme, &str), Edge> {
+    Authorization::of(headers).token()?.ok_or_else(no_token)
+}
+
+/// A token as it came: under the scheme `DPoP` with its proof, which must be for this request.
+pub(crate) fn presentation<'r>(
+    request: &'r Request,
+    scheme: Scheme,
+    token: &'r str,
+    targets: &'r [TargetUri],
+) -> Result<Presentation<'r>, Edge> {
+    match scheme {
+        Scheme::Bearer => Ok(Presentation::Bearer(token)),
+        Scheme::Dpop => {
+            let proof = dpop::with_token(request).map_err(NoProof::challenge)?;
+            let request =
+                ProvenRequest { method: request.method.as_str(), targets, body: Some(&request.body) };
+            Ok(Presentation::Dpop { token, proof, request })
+        }
+    }
+}
+
+fn no_token() -> Edge {
+    Edge::Challenge(StatusCode::UNAUTHORIZED, "", "an access token is required".to_owned())
 }
 
 fn tenant_header(headers: &HeaderMap) -> Result<Option<Tenant>, Edge> {

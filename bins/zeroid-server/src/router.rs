@@ -38,6 +38,11 @@ impl Route {
         self.methods.iter().find(|(taken, _)| taken == wanted).map(|(_, handler)| *handler)
     }
 
+    /// The methods it takes, HEAD and OPTIONS apart.
+    pub(crate) fn methods(&self) -> impl Iterator<Item = &Method> {
+        self.methods.iter().map(|(method, _)| method)
+    }
+
     /// The value of `Allow`.
     pub(crate) fn allow(&self) -> String {
         let mut names: Vec<&str> = self.methods.iter().map(|(method, _)| method.as_str()).collect();
@@ -93,6 +98,11 @@ impl Router {
         Ok(Self { paths, routes })
     }
 
+    /// All of them, as they are in the table.
+    pub(crate) fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
     /// The route of a path, which is matched as it is: nothing is normalised or redirected.
     pub(crate) fn find(&self, path: &str) -> Option<Found<'_>> {
         let matched = self.paths.at(path).ok()?;
@@ -106,6 +116,7 @@ fn table() -> Vec<Route> {
     routes! {
         Plain "/health" { GET => health::health }
         Plain "/ready" { GET => health::ready }
+        Open "/openapi.json" { GET => metadata::openapi }
         Open "/.well-known/jwks.json" { GET => metadata::jwks }
         Open "/.well-known/oauth-authorization-server" { GET => metadata::authorization_server }
         Open "/.well-known/oauth-authorization-server/{*issuer}" { GET => metadata::authorization_server }
@@ -118,6 +129,7 @@ fn table() -> Vec<Route> {
         OAuth "/oauth2/token/introspect" { POST => token::introspect }
         Open "/oauth2/token/revoke" { POST => token::revoke }
         Plain "/oauth2/token/verify" { GET => verify::verify }
+        Plain "/agents/self/public-key" { POST => own_key::set }
         Admin "/agents/register" { POST => agents::register }
         Admin "/agents/registry" { GET => agents::list }
         Admin "/agents/registry/facets" { GET => agents::facets }
@@ -135,6 +147,7 @@ fn table() -> Vec<Route> {
         Admin "/api-keys/{id}" { GET => api_keys::get }
         Admin "/api-keys/{id}/revoke" { POST => api_keys::revoke }
         Admin "/credential-policies" { POST => policies::create, GET => policies::list }
+        Admin "/credential-policies/evaluate" { POST => evaluate::evaluate }
         Admin "/credential-policies/{id}" {
             GET => policies::get, PATCH => policies::update, DELETE => policies::delete
         }

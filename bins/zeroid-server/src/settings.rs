@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use zeroid_core::{CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS};
+use zeroid_fetch::Allowed;
 use zeroid_identity_model::TrustDomain;
 use zeroid_jose::{Secret, TargetUri};
 use zeroid_token_core::limits::MAX_TTL_SECONDS;
@@ -27,7 +28,7 @@ pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
 const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 1..=3650;
 
 /// Every key of the file; the environment has them in upper case after `ZEROID_`.
-pub const KEYS: [&str; 30] = [
+pub const KEYS: [&str; 31] = [
     "admin_prefix",
     "always_verify_signatures",
     "credential_retention_days",
@@ -35,6 +36,7 @@ pub const KEYS: [&str; 30] = [
     "database_url",
     "delegated_ttl_seconds",
     "dpop_nonce_required",
+    "fetch_allow",
     "introspection",
     "issuer",
     "listen",
@@ -95,6 +97,8 @@ pub struct Settings {
     pub master_key_file: Option<PathBuf>,
     /// How tokens are signed.
     pub signing: SigningSettings,
+    /// What may be fetched from although it is not on the internet.
+    pub fetch_allow: Allowed,
     /// Where the administrative routes are served besides the root.
     pub admin_prefix: String,
     /// The addresses this server is reached under.
@@ -292,6 +296,7 @@ impl Settings {
             master_key_command: values.take("master_key_command").map(str::to_owned),
             master_key_file: values.take("master_key_file").map(PathBuf::from),
             signing: SigningSettings::of(values)?,
+            fetch_allow: values.parsed("fetch_allow")?.unwrap_or_default(),
             admin_prefix: admin_prefix(values.0.get("admin_prefix").map(|prefix| prefix.trim()))?,
             public_urls,
             trusted_proxies: values.parsed("trusted_proxies")?.unwrap_or_default(),
@@ -321,6 +326,7 @@ impl Settings {
         line("credential_retention_days", &self.credential_retention_days.to_string());
         line("dpop_nonce_required", &self.dpop_nonce_required.to_string());
         self.signing.shown(&mut line);
+        line("fetch_allow", &self.fetch_allow.to_string());
         line("admin_prefix", &self.admin_prefix);
         line("public_urls", &self.public_urls.join(","));
         line("trusted_proxies", &self.trusted_proxies.shown());
@@ -427,6 +433,7 @@ mod tests {
             &format!("{GOOD}database_url = 'postgresql://db.example/zeroid'"),
             "add `sslmode=verify-full",
         );
+        refused(&format!("{GOOD}fetch_allow = ['10.0.0.0/8']"), "fetch_allow: `10.0.0.0/8` is not host:port");
         refused(&format!("{GOOD}token_ttl_seconds = 0"), "token_ttl_seconds must be");
         refused(
             &format!("{GOOD}credential_retention_days = 0"),

@@ -22,6 +22,7 @@ mod target_uri;
 
 mod kept_key;
 mod key_ring;
+mod key_set;
 mod key_set_age;
 
 #[cfg(feature = "josekit")]
@@ -39,6 +40,9 @@ pub use jwk::{Jwk, Jwks};
 pub use jws::{Compact, Header, JwsError, MAX_COMPACT_BYTES, match_digest, parse, verify};
 pub use kept_key::{KeyKeeper, KeyPlace, KeyRingError, WrappedKey};
 pub use key_ring::{KeyRing, KeyState, PUBLISH_BEFORE_USE_SECONDS, RotateError, Rotation, UnknownKeyState};
+pub use key_set::{
+    KeySet, KeySetError, KeySetRefusal, MAX_KEY_SET_BYTES, MAX_KEYS, MAX_KID_BYTES, MAX_TRIED_KEYS,
+};
 pub use key_set_age::{KEY_SET_MAX_AGE_SECONDS, KeySetAge, REFETCH_FLOOR_SECONDS};
 pub use master::{HashPurpose, KeyedHash, MasterKey, MasterKeyError, TokenDigest, WrapError};
 pub use public_key::{MAX_PEM_BYTES, MAX_RSA_BITS, MIN_RSA_BITS, PublicKey, PublicKeyError};

@@ -1,13 +1,15 @@
 //! Two claims on one thing: exactly one holds, and the other changes nothing.
 
+use std::sync::Arc;
+
 use zeroid_identity_model::Status;
-use zeroid_storage::{Conflict, IdentityChange, SecretHash, Spend, StoreError};
-use zeroid_token_core::Lineage;
+use zeroid_storage::{AskedWith, Conflict, IdentityChange, SecretHash, Spend, StoreError};
+use zeroid_token_core::{CutOffKey, Lineage, Reason};
 
 use crate::Shared;
 use crate::fixtures::{
-    api_key, at, hash, identity, identity_id, issuance, jti, key_id, link, ours, policy, policy_id,
-    populated, record,
+    api_key, at, hash, identity, identity_id, issuance, issued_root, jti, key_id, link, ours, policy,
+    policy_id, populated, record,
 };
 
 /// Whatever its status, an identity keeps its external id.
@@ -103,11 +105,45 @@ pub async fn of_two_changes_of_one_version_one_wins(store: Shared) {
         let mut record = identity(&tenant, 1, policy_id(1));
         record.version = 2;
         name.clone_into(&mut record.identity.name);
-        IdentityChange { record, cut_off: None, revoke_keys: None, new_key: None, now: at(1) }
+        IdentityChange {
+            record,
+            cut_off: None,
+            revoke_keys: None,
+            new_key: None,
+            asked_with: None,
+            now: at(1),
+        }
     };
     assert_eq!(store.change_identity(change("first")).await, Ok(()));
     assert_eq!(store.change_identity(change("second")).await, Err(StoreError::Stale));
     assert_eq!(store.identity(&tenant, identity_id(1)).await.unwrap().unwrap().identity.name, "first");
+}
+
+/// Whoever changes itself asks with a live credential, and uses its proofs up in the same write, or changes nothing.
+pub async fn what_an_identity_asks_with_is_alive_and_used_once(store: Shared) {
+    let tenant = ours();
+    populated(&store, &tenant, 1, 1).await;
+    let credential = Arc::new(issued_root(&store, &tenant, 1, 1).await);
+    let spend = |number| Spend { scope: "a".to_owned(), hash: SecretHash([number; 32]), forget_at: at(60) };
+    let change = |version, spends: &[u8]| {
+        let mut record = identity(&tenant, 1, policy_id(1));
+        record.version = version;
+        record.identity.name = format!("version {version}");
+        let spends = spends.iter().map(|number| spend(*number)).collect();
+        let asked_with = Some(AskedWith { credential: Arc::clone(&credential), spends });
+        IdentityChange { record, cut_off: None, revoke_keys: None, new_key: None, asked_with, now: at(1) }
+    };
+    assert_eq!(store.change_identity(change(2, &[1, 2])).await, Ok(()));
+    for spends in [&[1][..], &[2], &[3, 2], &[4, 4]] {
+        assert_eq!(store.change_identity(change(3, spends)).await, Err(StoreError::Spent), "{spends:?}");
+    }
+    assert_eq!(store.change_identity(change(2, &[3])).await, Err(StoreError::Stale));
+    // What was refused used nothing up.
+    assert_eq!(store.change_identity(change(3, &[3, 4])).await, Ok(()));
+    let key = CutOffKey::Credential(jti(1));
+    store.cut_off(&tenant, &key, &Reason::new("leaked"), at(2)).await.unwrap();
+    assert!(matches!(store.change_identity(change(4, &[5])).await, Err(StoreError::Dead(_))));
+    assert_eq!(store.identity(&tenant, identity_id(1)).await.unwrap().unwrap().identity.name, "version 3");
 }
 
 /// A stale or dead issuance gives back what it would have spent.
@@ -141,11 +177,24 @@ pub async fn what_does_not_exist_cannot_be_referred_to(store: Shared) {
     );
     let mut record = identity(&tenant, 1, policy_id(9));
     record.version = 2;
-    let change = IdentityChange { record, cut_off: None, revoke_keys: None, new_key: None, now: at(1) };
+    let change = IdentityChange {
+        record,
+        cut_off: None,
+        revoke_keys: None,
+        new_key: None,
+        asked_with: None,
+        now: at(1),
+    };
     assert_eq!(store.change_identity(change).await, Err(Conflict::NoSuchPolicy.into()));
     let mut nobody = identity(&tenant, 8, policy_id(1));
     nobody.version = 2;
-    let change =
-        IdentityChange { record: nobody, cut_off: None, revoke_keys: None, new_key: None, now: at(1) };
+    let change = IdentityChange {
+        record: nobody,
+        cut_off: None,
+        revoke_keys: None,
+        new_key: None,
+        asked_with: None,
+        now: at(1),
+    };
     assert_eq!(store.change_identity(change).await, Err(StoreError::NotFound));
 }

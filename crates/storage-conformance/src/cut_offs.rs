@@ -165,6 +165,7 @@ pub async fn a_change_brings_its_cut_offs_and_keys(store: Shared) {
         cut_off: Some(why("stopped")),
         revoke_keys: Some(why("rotated")),
         new_key: Some(api_key(&tenant, 2, identity_id(1))),
+        asked_with: None,
         now: at(11),
     };
     store.change_identity(change).await.unwrap();
@@ -176,8 +177,14 @@ pub async fn a_change_brings_its_cut_offs_and_keys(store: Shared) {
     assert_eq!(facts.live.cut_offs.len(), 2, "the identity's and the key's");
     changed.version = 3;
     changed.identity.status = Status::Active;
-    let back =
-        IdentityChange { record: changed, cut_off: None, revoke_keys: None, new_key: None, now: at(12) };
+    let back = IdentityChange {
+        record: changed,
+        cut_off: None,
+        revoke_keys: None,
+        new_key: None,
+        asked_with: None,
+        now: at(12),
+    };
     store.change_identity(back).await.unwrap();
     assert!(!is_live(&store, jti(1)).await, "what was cut off stays dead");
 }

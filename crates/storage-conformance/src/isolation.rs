@@ -52,7 +52,14 @@ pub async fn a_foreign_id_is_answered_like_an_unknown_one(store: Shared) {
     let mut record = identity(&ours, 1, policy_id(11));
     record.identity.tenant = theirs;
     record.version = 2;
-    let change = IdentityChange { record, cut_off: None, revoke_keys: None, new_key: None, now: at(1) };
+    let change = IdentityChange {
+        record,
+        cut_off: None,
+        revoke_keys: None,
+        new_key: None,
+        asked_with: None,
+        now: at(1),
+    };
     assert_eq!(store.change_identity(change).await, Err(StoreError::NotFound));
     assert!(is_live(&store, jti(1)).await);
 }

@@ -65,7 +65,7 @@ macro_rules! store_conformance {
                 an_external_id_is_given_once, a_policy_name_is_given_once, something_single_use_is_used_once,
                 what_is_spent_with_nothing_issued_is_spent,
                 of_two_changes_of_one_version_one_wins, a_refused_issuance_uses_nothing_up,
-                what_does_not_exist_cannot_be_referred_to,
+                what_an_identity_asks_with_is_alive_and_used_once, what_does_not_exist_cannot_be_referred_to,
             ],
             contention: [
                 many_registrations_at_once_all_stand, of_many_claims_on_one_name_one_wins,

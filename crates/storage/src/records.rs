@@ -281,6 +281,15 @@ pub struct ChainFacts {
     pub identities: Vec<IdentityRecord>,
 }
 
+/// What an identity asks with that changes itself: judged and used up by the transaction of the change.
+#[derive(Clone, Debug)]
+pub struct AskedWith {
+    /// The credential it presents, which must be alive with its whole chain.
+    pub credential: Arc<CredentialRecord>,
+    /// What it uses up, such as proofs.
+    pub spends: Vec<Spend>,
+}
+
 /// A change of an identity and what goes with it, as one.
 #[derive(Clone, Debug)]
 pub struct IdentityChange {
@@ -292,6 +301,8 @@ pub struct IdentityChange {
     pub revoke_keys: Option<Reason>,
     /// Store a new API key, after the old ones were revoked.
     pub new_key: Option<ApiKeyRecord>,
+    /// What the identity asks with, when it changes itself.
+    pub asked_with: Option<AskedWith>,
     /// The moment of change.
     pub now: Timestamp,
 }

@@ -44,11 +44,11 @@ pub trait IdentityStore: Send + Sync {
     /// How many identities there are of each kind.
     async fn facets(&self, tenant: &Tenant) -> Result<Facets, StoreError>;
 
-    /// Change an identity together with its cut-off and its keys.
+    /// Change an identity together with its cut-off and its keys, and use up what it asks with.
     ///
     /// # Errors
-    /// [`StoreError::Stale`] unless the stored version is one below the record's;
-    /// [`Conflict::NoSuchPolicy`](crate::Conflict).
+    /// [`StoreError::Stale`] unless the stored version is one below the record's; [`StoreError::Dead`] and
+    /// [`StoreError::Spent`] when it asks with something that is; [`Conflict::NoSuchPolicy`](crate::Conflict).
     async fn change_identity(&self, change: IdentityChange) -> Result<(), StoreError>;
 
     /// The prefix of the newest unrevoked key of each of these identities that has one.

@@ -93,6 +93,7 @@ impl Reader {
 
     /// A member that is there and not null.
     fn take(&mut self, name: &str) -> Option<Value> {
+        note(name);
         self.members.remove(name).filter(|value| !value.is_null())
     }
 
@@ -116,6 +117,7 @@ impl Reader {
     }
 
     pub(crate) fn required_text(&mut self, name: &str) -> String {
+        note(name);
         if self.members.get(name).is_none_or(Value::is_null) {
             self.members.remove(name);
             self.wrong(name, "is required");
@@ -126,6 +128,14 @@ impl Reader {
             self.wrong(name, "must not be empty");
         }
         text
+    }
+
+    /// A member that must be there; its value is read by whoever takes it.
+    pub(crate) fn required(&mut self, name: &str) {
+        if self.members.get(name).is_none_or(|value| value.is_null() || value.as_str() == Some("")) {
+            self.members.remove(name);
+            self.wrong(name, "is required");
+        }
     }
 
     /// A text that must parse; a failure breaks a rule (400).
@@ -141,6 +151,7 @@ impl Reader {
     }
 
     pub(crate) fn json(&mut self, name: &str) -> Option<Value> {
+        note(name);
         self.members.remove(name)
     }
 
@@ -213,6 +224,7 @@ impl Reader {
         name: &str,
         read: impl FnOnce(&mut Self) -> Option<T>,
     ) -> Option<Option<T>> {
+        note(name);
         if self.members.get(name).and_then(Value::as_str) == Some("") {
             self.members.remove(name);
             return Some(None);
@@ -224,4 +236,27 @@ impl Reader {
 /// A member's name as it may be shown.
 fn printable(name: &str) -> String {
     name.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(not(test))]
+const fn note(_: &str) {}
+
+#[cfg(test)]
+thread_local! {
+    static ASKED: std::cell::RefCell<std::collections::BTreeSet<String>> = const { std::cell::RefCell::new(std::collections::BTreeSet::new()) };
+}
+
+#[cfg(test)]
+fn note(name: &str) {
+    ASKED.with_borrow_mut(|asked| {
+        asked.insert(name.to_owned());
+    });
+}
+
+/// The members that a reader asks for, whether they are there or not.
+#[cfg(test)]
+pub(crate) fn asked_members(read: impl FnOnce()) -> std::collections::BTreeSet<String> {
+    ASKED.take();
+    read();
+    ASKED.take()
 }

@@ -7,10 +7,13 @@ mod body;
 mod params;
 
 mod admin;
+mod evaluation;
 mod metadata;
 mod oauth;
+mod own_key;
 mod problem;
 mod protected_resource;
+mod schema;
 mod token;
 mod views;
 
@@ -20,14 +23,17 @@ pub use admin::{
     read_registration,
 };
 pub use body::{BodyError, Issue, read_object};
+pub use evaluation::{EvaluationBody, EvaluationView, RefusalView, SIDES, evaluation_view, read_evaluation};
 pub use metadata::{Metadata, authorization_server, identity_schema};
 pub use oauth::{
     INTROSPECTION_INACTIVE, IntrospectionBody, OAuthError, TokenAnswer, WireError, introspection,
     token_response,
 };
+pub use own_key::{OwnKeyBody, read_own_key};
 pub use params::{MAX_PARAMS, Pair, Params, ParamsError};
 pub use problem::{Problem, problem};
 pub use protected_resource::protected_resource;
+pub use schema::{reference, schemas};
 pub use token::{
     CommonGrant, ExchangeRequest, PresentedToken, TokenRequest, read_presented_token, read_token_request,
 };

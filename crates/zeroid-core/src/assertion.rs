@@ -10,10 +10,10 @@ use zeroid_token_core::{Unverified, parse_json_object_strict};
 pub(crate) const MAX_LIFETIME_SECONDS: i64 = 300;
 
 /// How far ahead of ours the signer's clock may be, in seconds.
-const CLOCK_SKEW_SECONDS: i64 = 60;
+pub(crate) const CLOCK_SKEW_SECONDS: i64 = 60;
 
 /// Longest `jti` of an assertion, in bytes.
-const MAX_JTI_BYTES: usize = 512;
+pub(crate) const MAX_JTI_BYTES: usize = 512;
 
 /// An assertion that was read but not authenticated: it says whose key to look for.
 pub(crate) struct Assertion<'a> {
@@ -78,7 +78,7 @@ impl<'a> Assertion<'a> {
     }
 }
 
-fn check_audience(claims: &Map<String, Value>, audience: &str) -> Result<(), String> {
+pub(crate) fn check_audience(claims: &Map<String, Value>, audience: &str) -> Result<(), String> {
     let named = match claims.get("aud") {
         Some(Value::String(one)) => one == audience,
         Some(Value::Array(several)) => {
@@ -86,7 +86,7 @@ fn check_audience(claims: &Map<String, Value>, audience: &str) -> Result<(), Str
         }
         _ => return Err("`aud` is missing".to_owned()),
     };
-    if named { Ok(()) } else { Err("`aud` must be this issuer, and nothing else".to_owned()) }
+    if named { Ok(()) } else { Err(format!("`aud` must be {audience}, and nothing else")) }
 }
 
 fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), String> {
@@ -106,12 +106,12 @@ fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), String
     Ok(())
 }
 
-fn text<'c>(claims: &'c Map<String, Value>, name: &str) -> Result<&'c str, String> {
+pub(crate) fn text<'c>(claims: &'c Map<String, Value>, name: &str) -> Result<&'c str, String> {
     claims.get(name).and_then(Value::as_str).ok_or_else(|| format!("`{name}` is missing"))
 }
 
 /// A NumericDate (RFC 7519 §2), rounded down; absent when the claim is.
-fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, String> {
+pub(crate) fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, String> {
     const LAST: f64 = 253_402_300_799.0; // The end of year 9999.
     match claims.get(name) {
         None => Ok(None),

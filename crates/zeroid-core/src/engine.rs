@@ -12,6 +12,7 @@ use zeroid_storage::{Store, Swept};
 
 use crate::clock::{Clock, MAX_CLOCK_OFFSET_SECONDS, SharedClock};
 use crate::error::Fault;
+use crate::key_sets::{FetchKeys, KeySets, NoFetch};
 use crate::keys;
 use crate::offload::Offload;
 use crate::settings::Settings;
@@ -59,6 +60,7 @@ pub struct Engine {
     pub(crate) ring: RwLock<(Arc<KeyRing>, Timestamp)>,
     /// How often the keys were replaced.
     pub(crate) ring_changes: AtomicU64,
+    key_sets: KeySets,
     operator_keys: RwLock<OperatorKeys>,
 }
 
@@ -105,8 +107,21 @@ impl Engine {
             clock,
             ring: RwLock::new((Arc::new(ring), now)),
             ring_changes: AtomicU64::new(0),
+            key_sets: KeySets::new(Arc::new(NoFetch)),
             operator_keys: RwLock::new(operator_keys),
         })
+    }
+
+    /// Let it fetch key sets of others; without this it has no way to, and refuses what needs one.
+    #[must_use]
+    pub fn fetching(mut self, fetch: Arc<dyn FetchKeys>) -> Self {
+        self.key_sets = KeySets::new(fetch);
+        self
+    }
+
+    /// Key sets of others, by their URL.
+    pub const fn key_sets(&self) -> &KeySets {
+        &self.key_sets
     }
 
     /// The moment, by the clock handed in, set right by the store's where replicas share one.

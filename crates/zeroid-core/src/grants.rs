@@ -127,7 +127,7 @@ impl Engine {
     }
 
     /// The key that signs now; one decision uses one key.
-    fn signer(&self) -> Arc<SigningKey> {
+    pub(crate) fn signer(&self) -> Arc<SigningKey> {
         Arc::clone(self.ring().signer())
     }
 
@@ -182,7 +182,7 @@ impl Engine {
         Ok(facts.actor)
     }
 
-    fn decide(&self, deciding: Deciding<'_>) -> Result<Plan, TokenError> {
+    pub(crate) fn decide(&self, deciding: Deciding<'_>) -> Result<Plan, TokenError> {
         let new = NewCredential {
             jti: CredentialId::from_bytes(self.fresh_id(deciding.now)?),
             kid: deciding.signer.kid().clone(),
@@ -238,14 +238,14 @@ impl Engine {
 }
 
 /// What one decision is made of.
-struct Deciding<'a> {
-    presenter: Presenter<'a>,
-    principal: &'a IdentityRecord,
-    route: Route<'a>,
-    asked: &'a Asked,
-    order: Order,
-    signer: &'a SigningKey,
-    now: Timestamp,
+pub(crate) struct Deciding<'a> {
+    pub(crate) presenter: Presenter<'a>,
+    pub(crate) principal: &'a IdentityRecord,
+    pub(crate) route: Route<'a>,
+    pub(crate) asked: &'a Asked,
+    pub(crate) order: Order,
+    pub(crate) signer: &'a SigningKey,
+    pub(crate) now: Timestamp,
 }
 
 /// What was decided and must still hold when it is stored.
@@ -286,11 +286,11 @@ struct FoundActor<'a> {
 }
 
 /// An identity with a key that is good now, if it used one.
-struct Actor<'a>(&'a ActorFacts);
+pub(crate) struct Actor<'a>(&'a ActorFacts);
 
 impl<'a> Actor<'a> {
     /// The actor as it is; a key it used must be good.
-    fn of(facts: &'a ActorFacts, now: Timestamp) -> Result<Self, TokenError> {
+    pub(crate) fn of(facts: &'a ActorFacts, now: Timestamp) -> Result<Self, TokenError> {
         match &facts.key {
             Some(_) => Self::by_key(facts, now),
             None => Ok(Self(facts)),
@@ -308,7 +308,7 @@ impl<'a> Actor<'a> {
         self.0.key.as_ref().map(|(key, _)| key.id)
     }
 
-    fn presenter(&self, registered: Option<&PublicKey>) -> Presenter<'a> {
+    pub(crate) fn presenter(&self, registered: Option<&PublicKey>) -> Presenter<'a> {
         let facts = self.0;
         let key = facts.key.as_ref().map(|(key, policy)| KeyCaps {
             id: key.id,

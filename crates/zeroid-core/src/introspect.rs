@@ -2,7 +2,7 @@
 
 use zeroid_jose::MAX_COMPACT_BYTES;
 use zeroid_storage::StoreError;
-use zeroid_token_core::{Claims, CutOffKey, Profile, Reason, Source};
+use zeroid_token_core::{Claims, CutOffKey, Profile, ProvenKey, Reason, Source};
 
 use crate::engine::Engine;
 use crate::error::Fault;
@@ -77,22 +77,37 @@ impl Engine {
         &self,
         presented: &Presentation<'_>,
     ) -> Result<Result<Caller, PresentationRefused>, Fault> {
-        let (token, proof, request) = match presented {
-            Presentation::Bearer(token) => {
-                return Ok(self.authenticate_bearer(token).await?.map_err(Into::into));
-            }
-            Presentation::Dpop { token, proof, request } => (token, proof, request),
-        };
-        let Some(live) = self.token_for_us(token).await? else {
-            return Ok(Err(BearerRefused::InvalidToken.into()));
-        };
-        let proven = match self.proof_of(&live, token, proof, request) {
-            Ok(proven) => proven,
+        let (live, proven) = match self.live_presented(presented).await? {
+            Ok(found) => found,
             Err(refused) => return Ok(Err(refused)),
         };
         // What is used up last was not used up in vain.
         let caller = self.caller(&live).await?;
-        Ok(self.use_up(&proven).await?.map(|()| caller))
+        match proven {
+            Some(proven) => Ok(self.use_up(&proven).await?.map(|()| caller)),
+            None => Ok(Ok(caller)),
+        }
+    }
+
+    /// An access token that is alive, for us, and comes as it must, with the proof that it came with: that one is still
+    /// to be used up.
+    pub(crate) async fn live_presented(
+        &self,
+        presented: &Presentation<'_>,
+    ) -> Result<Result<(LiveToken, Option<ProvenKey>), PresentationRefused>, Fault> {
+        let (Presentation::Bearer(token) | Presentation::Dpop { token, .. }) = presented;
+        let Some(live) = self.token_for_us(token).await? else {
+            return Ok(Err(BearerRefused::InvalidToken.into()));
+        };
+        Ok(match presented {
+            Presentation::Bearer(_) if live.facts.record.confirmation.is_some() => {
+                Err(BearerRefused::SenderConstrained.into())
+            }
+            Presentation::Bearer(_) => Ok((live, None)),
+            Presentation::Dpop { token, proof, request } => {
+                self.proof_of(&live, token, proof, request).map(|proven| (live, Some(proven)))
+            }
+        })
     }
 
     /// A token that is alive and names us as its audience.

@@ -57,8 +57,10 @@ mod error;
 mod offload;
 mod requests;
 mod settings;
+mod turn;
 
 mod engine;
+mod key_sets;
 mod keys;
 mod signing;
 mod token;
@@ -66,8 +68,10 @@ mod token;
 mod admit;
 mod api_keys;
 mod credentials;
+mod dry_run;
 mod grants;
 mod introspect;
+mod own_key;
 mod policies;
 mod registry;
 
@@ -78,10 +82,15 @@ mod proofs;
 pub use admit::NotAdmitted;
 pub use bootstrap::{ADMIN_EXTERNAL_ID, Bootstrapped};
 pub use clock::{Clock, MAX_CLOCK_OFFSET_SECONDS};
+pub use dry_run::{Evaluation, Hypothetical};
 pub use engine::{Engine, OpenError, Parts};
 pub use error::{AdminError, Fault, KeysError, TokenError};
+pub use key_sets::{
+    ByUrlRefusal, FetchKeys, FetchedKeys, FetchingKeys, KeySetUnavailable, KeySets, NotFetched,
+};
 pub use keys::KeyInfo;
 pub use offload::{Inline, NotDone, Offload, Offloaded, Work};
+pub use own_key::{NewOwnKey, OWN_KEY_PATH, OwnKeyError};
 pub use proofs::ProvenRequest;
 pub use requests::{
     ActiveToken, ApiKeyGrant, BearerRefused, Caller, ExchangeGrant, IdentityPatch, Introspection, Issued,

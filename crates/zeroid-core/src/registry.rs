@@ -206,6 +206,7 @@ impl Engine {
                 cut_off: None,
                 revoke_keys: Some(Reason::new("rotated").by(by)),
                 new_key: Some(key.clone()),
+                asked_with: None,
                 now,
             };
             match self.store.change_identity(change).await {
@@ -350,6 +351,7 @@ fn consequences(
         cut_off: cut_off.map(|why| Reason::new(why).by(by)),
         revoke_keys: stopped.then(|| Reason::new("identity_deactivated").by(by)),
         new_key: None,
+        asked_with: None,
         now,
         record: after,
     }

@@ -14,13 +14,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("zeroid-jose", &["zeroid-token-core"]),
     // A signer is an adapter of jose's port, and knows nothing of what is signed.
     ("zeroid-signer-pkcs11", &["zeroid-jose"]),
+    // Whoever fetches says what: the client stands alone.
+    ("zeroid-fetch", &[]),
     ("zeroid-storage", &["zeroid-token-core"]),
     ("zeroid-storage-conformance", &["zeroid-storage"]),
     ("zeroid-storage-diesel", &["zeroid-storage"]),
     ("zeroid-core", &["zeroid-token-core", "zeroid-storage", "zeroid-jose"]),
     (
         "zeroid-server",
-        &["zeroid-core", "zeroid-storage-diesel", "zeroid-signer-pkcs11", "zeroid-wire", "zeroid-jose"],
+        &[
+            "zeroid-core",
+            "zeroid-storage-diesel",
+            "zeroid-signer-pkcs11",
+            "zeroid-wire",
+            "zeroid-jose",
+            "zeroid-fetch",
+        ],
     ),
     ("xtask", &["zeroid-test-postgres", "zeroid-jose"]),
     ("zeroid-tests", &["zeroid-test-postgres"]),

@@ -33,9 +33,24 @@ const NOT_UNDER_THE_ENGINE: &[&str] =
 const NOT_UNDER_A_SIGNER: &[&str] =
     &["josekit", "openssl", "openssl-sys", "diesel", "r2d2", "libsqlite3-sys", "hyper", "tokio"];
 
+/// The client stands on hyper and rustls, and on nothing of ours.
+const NOT_UNDER_THE_CLIENT: &[&str] = &[
+    "josekit",
+    "openssl",
+    "openssl-sys",
+    "native-tls",
+    "aws-lc-rs",
+    "diesel",
+    "r2d2",
+    "libsqlite3-sys",
+    "url",
+    "zeroid-identity-model",
+];
+
 /// One package, by default features, and what it may not bring.
 const FENCES: &[(&str, &[&str])] = &[
     ("zeroid-jose", NOT_UNDER_THE_ENGINE),
+    ("zeroid-fetch", NOT_UNDER_THE_CLIENT),
     (
         "zeroid-storage",
         &["josekit", "openssl", "openssl-sys", "diesel", "r2d2", "libsqlite3-sys", "hyper", "ring"],

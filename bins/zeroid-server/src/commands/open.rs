@@ -8,6 +8,7 @@ use zeroid_identity_model::Timestamp;
 use zeroid_jose::{MasterKey, SystemRandom};
 
 use super::folder::Folder;
+use crate::fetching::Fetching;
 use crate::settings::Settings;
 
 /// Open the store and the engine on it.
@@ -35,7 +36,8 @@ pub(super) async fn engine(
         settings: rules,
     })
     .await
-    .map_err(|error| error.to_string())?;
+    .map_err(|error| error.to_string())?
+    .fetching(Arc::new(Fetching::new(settings.fetch_allow.clone())?));
     if let Some(key) = &settings.operator_key {
         engine.accept_operator_key(key.expose());
     }

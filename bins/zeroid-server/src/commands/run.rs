@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::control::Control;
 use crate::http::{Listening, Service, serve as serve_http};
 use crate::log;
+use crate::openapi;
 use crate::router::Router;
 use crate::settings::Settings;
 
@@ -107,7 +108,8 @@ async fn run(
             None
         }
     };
-    let app = Arc::new(App::new(engine, dev, public_urls, settings.trusted_proxies));
+    let description = openapi::document(&router, &settings.admin_prefix, dev);
+    let app = Arc::new(App::new(engine, dev, public_urls, settings.trusted_proxies, description));
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let stop = async move {
         tokio::select! {

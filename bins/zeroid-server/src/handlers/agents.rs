@@ -99,7 +99,7 @@ pub(crate) async fn rotate_key(app: &App, request: Request) -> Result<Reply, Edg
     Ok(Reply::ok(&registered_view(&registered)).no_store())
 }
 
-async fn one(app: &App, record: &IdentityRecord) -> Result<Reply, Edge> {
+pub(super) async fn one(app: &App, record: &IdentityRecord) -> Result<Reply, Edge> {
     let (tenant, id) = (&record.identity.tenant, record.identity.id);
     let prefixes = app.engine.key_prefixes(tenant, &[id]).await?;
     let prefix = prefixes.first().map_or("", |(_, prefix)| prefix.as_str());

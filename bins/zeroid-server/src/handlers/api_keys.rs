@@ -65,10 +65,9 @@ pub(crate) async fn list(app: &App, request: Request) -> Result<Reply, Edge> {
         Some("revoked") => Some(ApiKeyStateFilter::Revoked),
         Some(_) => return Err(Edge::query("state", "must be active, expired or revoked")),
     };
-    let identity = match identity_query(&query, "identity_id")? {
-        Some(identity) => Some(identity),
-        None => identity_query(&query, "application_id")?,
-    };
+    // Both are read, so that neither is wrong unnoticed.
+    let by_older_name = identity_query(&query, "application_id")?;
+    let identity = identity_query(&query, "identity_id")?.or(by_older_name);
     let offset = (page - 1).saturating_mul(u64::from(limit));
     let filter = ApiKeyFilter { identity, state };
     let found = app.engine.api_keys(&caller.tenant, &filter, Page { limit, offset }).await?;

@@ -19,6 +19,7 @@ pub(crate) struct Documents {
     resource: Kept,
     key_set: Kept,
     trust_bundle: Kept,
+    openapi: Kept,
 }
 
 /// `GET /.well-known/oauth-authorization-server` (RFC 8414 §3), and the same under `openid-configuration`, where some
@@ -68,6 +69,11 @@ fn path_of(url: &str) -> &str {
 pub(crate) async fn jwks(app: &App, request: Request) -> Result<Reply, Edge> {
     let version = app.engine.key_set_version();
     Ok(reply(&request, app.documents.key_set.at(version, || json!(app.engine.jwks()))))
+}
+
+/// `GET /openapi.json` (OpenAPI 3.1).
+pub(crate) async fn openapi(app: &App, request: Request) -> Result<Reply, Edge> {
+    Ok(reply(&request, app.documents.openapi.at(0, || app.openapi.clone())))
 }
 
 /// `GET /.well-known/spiffe-trust-bundle.json` (SPIFFE Trust Domain and Bundle §4).

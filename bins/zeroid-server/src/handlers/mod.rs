@@ -3,9 +3,11 @@
 pub(crate) mod agents;
 pub(crate) mod api_keys;
 pub(crate) mod credentials;
+pub(crate) mod evaluate;
 pub(crate) mod health;
 pub(crate) mod identities;
 pub(crate) mod metadata;
+pub(crate) mod own_key;
 pub(crate) mod policies;
 pub(crate) mod token;
 pub(crate) mod verify;

@@ -67,7 +67,11 @@ impl Service {
         if method == Method::HEAD {
             reply = without_body(reply);
         }
-        reply = reply.told_where(&self.app.resource_metadata).with(REQUEST_ID, &request_id);
+        // Forward-auth speaks for the resource behind the proxy, which is another one.
+        if !oauth {
+            reply = reply.told_where(&self.app.resource_metadata);
+        }
+        reply = reply.with(REQUEST_ID, &request_id);
         let (status, micros) = (reply.status.as_u16(), began.elapsed().as_micros());
         if status < 400 {
             tracing::debug!(request_id, %method, route, status, micros, "request");

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use zeroid_identity_model::{IdentityId, SpiffeId, Tenant};
 use zeroid_storage::{
-    ApiKeyRecord, Conflict, Facets, IdentityChange, IdentityFilter, IdentityRecord, IdentityStore, Listed,
-    Page, StoreError,
+    ApiKeyRecord, AskedWith, Conflict, Facets, IdentityChange, IdentityFilter, IdentityRecord, IdentityStore,
+    Listed, Page, StoreError,
 };
-use zeroid_token_core::CutOffKey;
+use zeroid_token_core::{CutOffKey, live};
 
 use super::job::Changes;
 use super::writing::Writing;
@@ -86,7 +86,7 @@ impl IdentityStore for ThisStore {
 }
 
 fn apply(writing: &mut Writing<'_>, change: IdentityChange) -> Result<(), StoreError> {
-    let IdentityChange { record, cut_off, revoke_keys, new_key, now } = change;
+    let IdentityChange { record, cut_off, revoke_keys, new_key, asked_with, now } = change;
     let (id, of) = (record.identity.id, &record.identity.tenant);
     let tenant = writing.known_tenant(of)?;
     let stored = queries::identities::version_of(writing.conn, tenant, id)?.ok_or(StoreError::NotFound)?;
@@ -94,6 +94,11 @@ fn apply(writing: &mut Writing<'_>, change: IdentityChange) -> Result<(), StoreE
         return Err(StoreError::Stale);
     }
     check_policies(writing.conn, tenant, &record, new_key.as_ref())?;
+    if let Some(AskedWith { credential, spends }) = asked_with {
+        let facts = queries::facts::live(writing.conn, tenant, &credential)?;
+        live(&credential, &facts, now).map_err(|dead| StoreError::Dead(Box::new(dead)))?;
+        spends.iter().try_for_each(|spend| queries::credentials::spend(writing.conn, spend))?;
+    }
     if let Some(reason) = revoke_keys {
         for key in queries::keys::unrevoked(writing.conn, tenant, id)? {
             let cut = CutOffKey::ApiKey(key.id);

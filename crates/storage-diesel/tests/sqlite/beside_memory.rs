@@ -269,6 +269,7 @@ fn change(agent: &Agent, version: u64) -> zeroid_storage::IdentityChange {
         cut_off: reason.clone(),
         revoke_keys: reason,
         new_key: None,
+        asked_with: None,
         now: NOW,
     }
 }

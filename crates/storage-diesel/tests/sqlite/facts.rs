@@ -75,8 +75,14 @@ async fn what_was_remembered_is_forgotten_when_a_call_that_changed_it_returns() 
     assert!(facts.actor.key.as_ref().unwrap().0.revoked.is_some());
     let mut suspended = agent.record.clone();
     (suspended.identity.status, suspended.version) = (Status::Suspended, 2);
-    let change =
-        IdentityChange { record: suspended, cut_off: None, revoke_keys: None, new_key: None, now: NOW };
+    let change = IdentityChange {
+        record: suspended,
+        cut_off: None,
+        revoke_keys: None,
+        new_key: None,
+        asked_with: None,
+        now: NOW,
+    };
     store.change_identity(change).await.unwrap();
     let facts = store.credential_facts(root.record.jti()).await.unwrap().unwrap();
     assert_eq!(facts.live.standings[0].status, Status::Suspended);

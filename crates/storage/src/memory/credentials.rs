@@ -56,16 +56,10 @@ impl CredentialStore for MemoryStore {
         if !issuance.guards.iter().all(|guard| state.holds(*guard)) {
             return Err(StoreError::Stale);
         }
-        let spent =
-            issuance.spends.iter().any(|spend| state.spent.contains_key(&(spend.scope.clone(), spend.hash)));
-        if spent {
-            return Err(StoreError::Spent);
-        }
+        state.can_spend(&issuance.spends)?;
         let facts = state.live_facts(&issuance.record);
         live(&issuance.record, &facts, issuance.now).map_err(|dead| StoreError::Dead(Box::new(dead)))?;
-        for spend in issuance.spends {
-            state.spent.insert((spend.scope, spend.hash), spend.forget_at);
-        }
+        state.spend(issuance.spends);
         if let Source::ApiKey(id) = issuance.record.lineage.own().source
             && let Some(key) = state.keys.get_mut(&id)
         {

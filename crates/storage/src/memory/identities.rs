@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use serde_json::Value;
 use zeroid_identity_model::{IdentityId, SpiffeId, Status, Tenant};
-use zeroid_token_core::CutOffKey;
+use zeroid_token_core::{CutOffKey, live};
 
 use super::MemoryStore;
 use super::state::{State, window};
 use crate::error::{Conflict, StoreError};
 use crate::filters::{Facets, IdentityFilter, Listed, OwnerFilter, Page};
-use crate::records::{ApiKeyRecord, IdentityChange, IdentityRecord};
+use crate::records::{ApiKeyRecord, AskedWith, IdentityChange, IdentityRecord};
 use crate::traits::IdentityStore;
 
 #[async_trait]
@@ -100,7 +100,7 @@ impl IdentityStore for MemoryStore {
 
     async fn change_identity(&self, change: IdentityChange) -> Result<(), StoreError> {
         let mut state = self.lock();
-        let IdentityChange { record, cut_off, revoke_keys, new_key, now } = change;
+        let IdentityChange { record, cut_off, revoke_keys, new_key, asked_with, now } = change;
         let (id, tenant) = (record.identity.id, record.identity.tenant.clone());
         let stored = state.identity_of(&tenant, id).ok_or(StoreError::NotFound)?;
         if stored.version + 1 != record.version {
@@ -110,6 +110,12 @@ impl IdentityStore for MemoryStore {
             std::iter::once(record.policy_id).chain(new_key.as_ref().and_then(|key| key.policy_id));
         for policy in policies {
             state.policy_of(&tenant, policy).ok_or(Conflict::NoSuchPolicy)?;
+        }
+        if let Some(AskedWith { credential, spends }) = asked_with {
+            let facts = state.live_facts(&credential);
+            live(&credential, &facts, now).map_err(|dead| StoreError::Dead(Box::new(dead)))?;
+            state.can_spend(&spends)?;
+            state.spend(spends);
         }
         if let Some(reason) = revoke_keys {
             for key in unrevoked_keys(&state, id) {

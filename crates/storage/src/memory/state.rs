@@ -9,7 +9,7 @@ use zeroid_token_core::{CredentialRecord, CutOff, CutOffKey, LiveFacts, Order, P
 use crate::error::StoreError;
 use crate::records::{
     ActorFacts, ApiKeyRecord, CredentialDigest, CredentialView, Epoch, Guard, IdentityRecord, PolicyRecord,
-    Revoked, SecretHash, SigningKeyRecord,
+    Revoked, SecretHash, SigningKeyRecord, Spend,
 };
 
 /// Everything there is.
@@ -113,6 +113,21 @@ impl State {
         let cut = CutOff { tenant: tenant.cloned(), key, up_to, at: now, reason: reason.clone() };
         self.cut_offs.push(cut.clone());
         cut
+    }
+
+    /// Whether all of these can be used up, each once.
+    pub(super) fn can_spend(&self, spends: &[Spend]) -> Result<(), StoreError> {
+        let mut seen = HashSet::new();
+        let fresh = |spend: &Spend| {
+            let key = (spend.scope.clone(), spend.hash);
+            !self.spent.contains_key(&key) && seen.insert(key)
+        };
+        if spends.iter().all(fresh) { Ok(()) } else { Err(StoreError::Spent) }
+    }
+
+    /// Use these up.
+    pub(super) fn spend(&mut self, spends: Vec<Spend>) {
+        self.spent.extend(spends.into_iter().map(|spend| ((spend.scope, spend.hash), spend.forget_at)));
     }
 
     /// Revoke one key and cut off what it minted.

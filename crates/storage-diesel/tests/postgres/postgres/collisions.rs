@@ -75,6 +75,7 @@ async fn a_deadlock_is_tried_again() {
         cut_off: None,
         revoke_keys: Some(Reason::new("why")),
         new_key: None,
+        asked_with: None,
         now: at(1),
     };
     // The other one has the identity and wants its keys; the store has the keys and wants the identity.
