@@ -1,7 +1,7 @@
 //! The token endpoint.
 
 use serde_json::{Value, json};
-use zeroid_tests::{Server, claims as claims_of, introspect, issue, register};
+use zeroid_tests::{Server, claims as claims_of, introspect, issue, register, run_python};
 
 use crate::prover::{Prover, ask, by_key, claims, exchange, no_proof, now, refused};
 
@@ -200,4 +200,9 @@ fn a_page_of_another_origin_may_send_a_proof_and_read_the_nonce() {
     let answer = client.send("POST", "/oauth2/token", &headers, by_key("zid_sk_x", "read").to_string());
     assert_eq!(refused(&answer), (400, "use_dpop_nonce".to_owned()));
     assert!(answer.header("access-control-expose-headers").contains("dpop-nonce"), "{answer:?}");
+}
+
+#[test]
+fn proofs_of_another_implementation_are_taken_by_every_algorithm() {
+    run_python(&Server::start(), "dpop.py");
 }

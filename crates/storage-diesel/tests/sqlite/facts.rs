@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use zeroid_identity_model::Status;
 use zeroid_storage::{
-    ApiKeyStore, CredentialStore, IdentityChange, IdentityStore, ServerStore, SigningKeyRecord,
-    SigningKeyStore, Spend, StoreError,
+    ApiKeyStore, CredentialStore, IdentityChange, IdentityStore, Issuance, SecretHash, ServerStore,
+    SigningKeyRecord, SigningKeyStore, Spend, StoreError,
 };
 use zeroid_token_core::{CutOffKey, Dead, Reason, live};
 
@@ -197,6 +197,33 @@ async fn something_is_spent_only_by_an_issuance_that_happens() {
     assert_eq!(store.issue(second).await, Err(StoreError::Spent));
     assert_eq!(store.sweep(NOW, NOW).await.unwrap().forgotten, 0);
     assert_eq!(store.sweep(LATER, NOW).await.unwrap().forgotten, 1);
+}
+
+#[tokio::test]
+async fn of_those_written_together_that_spend_the_same_the_first_wins() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let agent = Agent::of(&store, "prod", "billing").await;
+    let spend = |name: u8| Spend {
+        scope: "https://issuer.example".to_owned(),
+        hash: SecretHash([name; 32]),
+        forget_at: LATER,
+    };
+    let mut issuances = Vec::new();
+    for spends in [vec![spend(1)], vec![spend(1)], vec![], vec![spend(2), spend(1)], vec![spend(2)]] {
+        issuances.push(Issuance { spends, ..agent.root(&store).await });
+    }
+    let jtis: Vec<_> = issuances.iter().map(|issuance| issuance.record.jti()).collect();
+    let [first, second, plain, both, last] = <[Issuance; 5]>::try_from(issuances).unwrap();
+    let verbs = async {
+        tokio::join!(biased; store.issue(first), store.issue(second), store.issue(plain), store.issue(both), store.issue(last))
+    };
+    let (first, second, plain, both, last) = in_one_transaction(&folder, &store, verbs).await;
+    assert_eq!((first, second, plain), (Ok(()), Err(StoreError::Spent), Ok(())));
+    assert_eq!((both, last), (Err(StoreError::Spent), Ok(())), "what was refused used nothing up");
+    for (jti, is_stored) in jtis.into_iter().zip([true, false, true, false, true]) {
+        assert_eq!(store.credential_facts(jti).await.unwrap().is_some(), is_stored);
+    }
 }
 
 #[tokio::test]
