@@ -66,6 +66,11 @@ pub fn hash(number: u64) -> SecretHash {
     SecretHash(bytes)
 }
 
+/// Whoever authenticates with the n-th key.
+pub fn by_key(number: u64) -> ActorLookup {
+    ActorLookup::ApiKey(hash(number))
+}
+
 /// Scopes of a text.
 pub fn scopes(text: &str) -> ScopeSet {
     text.parse().unwrap()
@@ -220,7 +225,7 @@ pub fn issuance(record: CredentialRecord, epoch: Epoch) -> Issuance {
 
 /// Store the n-th credential as a root of an identity that is stored with its key.
 pub async fn issued_root(store: &Shared, tenant: &Tenant, number: u64, presenter: u64) -> CredentialRecord {
-    let facts = store.key_facts(&hash(presenter)).await.unwrap().expect("the key is stored");
+    let facts = store.root_facts(&by_key(presenter)).await.unwrap().expect("the key is stored");
     let record = record(Lineage::root_of(link(tenant, number, presenter, facts.order)));
     store.issue(issuance(record.clone(), facts.epoch)).await.unwrap();
     record
@@ -233,7 +238,7 @@ pub async fn judged_child(
     number: u64,
     presenter: u64,
 ) -> Result<Issuance, StoreError> {
-    let facts = store.exchange_facts(parent.jti(), &ActorLookup::ApiKey(hash(presenter))).await.unwrap();
+    let facts = store.exchange_facts(parent.jti(), &by_key(presenter)).await.unwrap();
     let subject = facts.subject.expect("the parent is stored");
     let dead = |dead| StoreError::Dead(Box::new(dead));
     zeroid_token_core::live(&subject.record, &subject.live, at(10)).map_err(dead)?;

@@ -16,8 +16,8 @@ pub use filters::{
 pub use memory::MemoryStore;
 pub use records::{
     ActorFacts, ActorLookup, ApiKeyRecord, ChainFacts, CredentialDigest, CredentialFacts, CredentialView,
-    Environment, Epoch, ExchangeFacts, Guard, IdentityChange, IdentityRecord, Issuance, KeyFacts,
-    PolicyRecord, Revoked, SecretHash, SigningKeyRecord, Spend, Swept,
+    Environment, Epoch, ExchangeFacts, Guard, IdentityChange, IdentityRecord, Issuance, PolicyRecord,
+    Revoked, RootFacts, SecretHash, SigningKeyRecord, Spend, Swept,
 };
 pub use traits::{
     ApiKeyStore, CredentialStore, IdentityStore, PolicyStore, ServerStore, SigningKeyStore, Store,

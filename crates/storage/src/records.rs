@@ -176,10 +176,10 @@ pub enum Guard {
     ApiKey(ApiKeyId),
 }
 
-/// Everything about an API key that one issuance needs, read together.
+/// Everything one issuance at a root needs, read together.
 #[derive(Clone, Debug)]
-pub struct KeyFacts {
-    /// The key and who holds it.
+pub struct RootFacts {
+    /// Who asks, and what limits it.
     pub actor: Arc<ActorFacts>,
     /// An order drawn for the credential.
     pub order: Order,
@@ -198,8 +198,8 @@ pub struct ActorFacts {
     pub key: Option<(ApiKeyRecord, Option<Arc<Policy>>)>,
 }
 
-/// How the actor of an exchange is found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How whoever asks is found: at a root, or as the actor of an exchange.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ActorLookup {
     /// By the hash of its API key.
     ApiKey(SecretHash),

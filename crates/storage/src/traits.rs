@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::filters::{ApiKeyFilter, CredentialFilter, Facets, IdentityFilter, Listed, Page};
 use crate::records::{
     ActorLookup, ApiKeyRecord, ChainFacts, CredentialFacts, CredentialView, ExchangeFacts, IdentityChange,
-    IdentityRecord, Issuance, KeyFacts, PolicyRecord, SecretHash, SigningKeyRecord, Swept,
+    IdentityRecord, Issuance, PolicyRecord, RootFacts, SigningKeyRecord, Swept,
 };
 
 /// Where identities are registered. Every method sees one tenant only; what belongs to another is
@@ -133,9 +133,9 @@ pub trait PolicyStore: Send + Sync {
 /// Where credentials live and die.
 #[async_trait]
 pub trait CredentialStore: Send + Sync {
-    /// What an issuance against the key of this hash is decided by; absent when there is no such key. Draws an
-    /// order.
-    async fn key_facts(&self, hash: &SecretHash) -> Result<Option<KeyFacts>, StoreError>;
+    /// What an issuance at a root is decided by; absent when nobody is found. Its tenant is not compared here. Draws
+    /// an order.
+    async fn root_facts(&self, actor: &ActorLookup) -> Result<Option<RootFacts>, StoreError>;
 
     /// What an exchange is decided by. Draws an order.
     async fn exchange_facts(

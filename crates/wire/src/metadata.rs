@@ -13,6 +13,9 @@ pub struct Metadata<'a> {
     pub profile: Profile,
 }
 
+/// The grants the token endpoint takes.
+const GRANTS: [GrantType; 3] = [GrantType::ApiKey, GrantType::JwtBearer, GrantType::TokenExchange];
+
 /// The document of `/.well-known/oauth-authorization-server` (RFC 8414 §2).
 pub fn authorization_server(metadata: &Metadata<'_>) -> Value {
     let issuer = metadata.issuer;
@@ -22,7 +25,7 @@ pub fn authorization_server(metadata: &Metadata<'_>) -> Value {
         "introspection_endpoint": format!("{issuer}/oauth2/token/introspect"),
         "revocation_endpoint": format!("{issuer}/oauth2/token/revoke"),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
-        "grant_types_supported": [GrantType::ApiKey.wire_name(), GrantType::TokenExchange.wire_name()],
+        "grant_types_supported": GRANTS.map(GrantType::wire_name),
         "response_types_supported": [],
         "token_endpoint_auth_methods_supported": ["none"],
         "introspection_endpoint_auth_methods_supported": ["none"],

@@ -47,7 +47,7 @@ pub enum WireError {
     #[error(transparent)]
     Params(#[from] ParamsError),
     /// The grant type is unknown.
-    #[error("grant type is not supported; supported are `api_key` and token exchange")]
+    #[error("grant type is not supported; supported are those of the metadata document")]
     UnknownGrant,
     /// A scope breaks the grammar or its bounds.
     #[error("{0}")]

@@ -39,6 +39,13 @@ pub enum TokenRequest {
         /// What is asked for.
         grant: CommonGrant,
     },
+    /// The grant `urn:ietf:params:oauth:grant-type:jwt-bearer` (RFC 7523 §2.1).
+    JwtBearer {
+        /// The assertion.
+        assertion: String,
+        /// What is asked for.
+        grant: CommonGrant,
+    },
     /// The grant `urn:ietf:params:oauth:grant-type:token-exchange`.
     Exchange(ExchangeRequest),
 }
@@ -59,6 +66,10 @@ pub fn read_token_request(params: &Params<'_>) -> Result<TokenRequest, WireError
             let api_key = params.required("api_key")?.to_owned();
             Ok(TokenRequest::ApiKey { api_key, grant: common(params)? })
         }
+        GrantType::JwtBearer => {
+            let assertion = assertion(params)?;
+            Ok(TokenRequest::JwtBearer { assertion, grant: common(params)? })
+        }
         GrantType::TokenExchange => {
             check_type(params, "subject_token_type", &[ACCESS_TOKEN, JWT])?;
             check_type(params, "actor_token_type", &[JWT])?;
@@ -76,7 +87,6 @@ pub fn read_token_request(params: &Params<'_>) -> Result<TokenRequest, WireError
         GrantType::AuthorizationCode
         | GrantType::Ciba
         | GrantType::ClientCredentials
-        | GrantType::JwtBearer
         | GrantType::RefreshToken => Err(WireError::UnknownGrant),
     }
 }
@@ -89,6 +99,19 @@ pub fn read_presented_token(params: &Params<'_>) -> Result<PresentedToken, WireE
     refuse_client_credentials(params)?;
     params.one("token_type_hint")?;
     Ok(PresentedToken(params.required("token")?.to_owned()))
+}
+
+/// RFC 7523 §2.1; older clients call it `subject` (house rule X8).
+fn assertion(params: &Params<'_>) -> Result<String, WireError> {
+    let alias = params.one("subject")?;
+    let assertion = match (params.one("assertion")?, alias) {
+        (Some(assertion), Some(alias)) if assertion != alias => {
+            return Err(bad("subject", "is the older name of `assertion`, and says something else"));
+        }
+        (Some(assertion), _) | (None, Some(assertion)) => assertion,
+        (None, None) => return Err(ParamsError::Missing("assertion").into()),
+    };
+    Ok(assertion.to_owned())
 }
 
 fn common(params: &Params<'_>) -> Result<CommonGrant, WireError> {
@@ -162,6 +185,13 @@ mod tests {
         check("grant_type=password", Err("unsupported_grant_type"));
         check("grant_type=client_credentials&client_id=a&client_secret=b", Err("invalid_client"));
         check("grant_type=api_key&api_key=k&client_secret=b", Err("invalid_client"));
+        const J: &str = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
+        check(&format!("{J}&assertion=a"), Ok(()));
+        check(&format!("{J}&subject=a"), Ok(()));
+        check(&format!("{J}&assertion=a&subject=a"), Ok(()));
+        check(&format!("{J}&assertion=a&subject=b"), Err("invalid_request"));
+        check(&format!("{J}&assertion="), Err("invalid_request"));
+        check("grant_type=jwt_bearer&assertion=a", Err("unsupported_grant_type"));
         check("grant_type=api_key&api_key=k&scope=a%09b", Err("invalid_scope"));
         check("grant_type=api_key&api_key=k&resource=nowhere", Err("invalid_target"));
         check("grant_type=api_key&api_key=k&resource=https%3A%2F%2Fa&audience=https%3A%2F%2Fb", Ok(()));

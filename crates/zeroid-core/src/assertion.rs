@@ -1,4 +1,4 @@
-//! A delegate's own signed assertion (RFC 7523 §3): who it says it is, and whether its key agrees.
+//! An identity's own signed assertion (RFC 7523 §3): who it says it is, and whether its key agrees.
 
 use serde_json::{Map, Value};
 use zeroid_identity_model::{SpiffeId, Timestamp};
@@ -32,7 +32,7 @@ impl<'a> Assertion<'a> {
         match jws.peek().header.typ.as_deref() {
             None | Some("JWT") => {}
             Some(_) => {
-                return Err("its `typ` is not `JWT`; an access token is no proof of being the actor".into());
+                return Err("its `typ` is not `JWT`; a token of ours is no proof of who presents it".into());
             }
         }
         let claims = parse_json_object_strict(&jws.peek().payload).map_err(|error| error.to_string())?;

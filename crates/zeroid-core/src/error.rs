@@ -75,6 +75,9 @@ pub enum TokenError {
     /// The actor's proof does not hold.
     #[error("actor_token is not valid: {0}")]
     ActorToken(String),
+    /// The assertion of a grant does not hold.
+    #[error("assertion is not valid: {0}")]
+    Assertion(String),
     /// No proof of the actor came.
     #[error(
         "token exchange needs a proof of the actor: send `actor_token` (an assertion signed by the delegate's registered key) or the delegate's `api_key`"
@@ -95,7 +98,9 @@ impl TokenError {
     /// The code the client sees; absent when it is our fault.
     pub const fn oauth_code(&self) -> Option<OAuthCode> {
         Some(match self {
-            Self::ApiKey | Self::SubjectToken(_) | Self::ActorToken(_) => OAuthCode::InvalidGrant,
+            Self::ApiKey | Self::SubjectToken(_) | Self::ActorToken(_) | Self::Assertion(_) => {
+                OAuthCode::InvalidGrant
+            }
             Self::NoActor | Self::TwoActors => OAuthCode::InvalidRequest,
             Self::Refused(refusal) => refusal.oauth_code(),
             Self::Fault(_) => return None,

@@ -16,10 +16,15 @@ use zeroid_token_core::{
 use crate::assertion::Assertion;
 use crate::engine::Engine;
 use crate::error::{Fault, TokenError};
-use crate::requests::{ApiKeyGrant, ExchangeGrant, Issued};
+use crate::requests::{ApiKeyGrant, ExchangeGrant, Issued, JwtBearerGrant};
 
 /// How often facts are read again when they changed before the outcome was stored.
 const ATTEMPTS: usize = 8;
+
+/// Unknown, foreign and keyless signers are not told apart.
+const NOT_SIGNED: &str = "it is not signed by a key registered in this tenant";
+
+const USED: &str = "its `jti` was used before; sign a fresh one";
 
 impl Engine {
     /// Issue against an API key: the root of a chain.
@@ -27,30 +32,60 @@ impl Engine {
     /// # Errors
     /// [`TokenError`]; nothing was issued.
     pub async fn api_key_grant(&self, grant: ApiKeyGrant) -> Result<Issued, TokenError> {
-        let hash = self.api_key_hash(&grant.api_key);
+        let proof = RootProof::ApiKey(self.api_key_hash(&grant.api_key));
+        self.root_grant(proof, &grant.asked, grant.typ).await
+    }
+
+    /// Issue against an assertion signed by an identity's registered key (RFC 7523 §2.1): the root of a chain.
+    ///
+    /// # Errors
+    /// [`TokenError`]; nothing was issued, and the assertion was not used up.
+    pub async fn jwt_bearer_grant(&self, grant: JwtBearerGrant) -> Result<Issued, TokenError> {
+        self.root_grant(RootProof::Assertion(&grant.assertion), &grant.asked, grant.typ).await
+    }
+
+    /// The one way to a root: who asks is found and proven, and then asks the one decision.
+    async fn root_grant(
+        &self,
+        proof: RootProof<'_>,
+        asked: &Asked,
+        typ: Option<TokenTyp>,
+    ) -> Result<Issued, TokenError> {
         for _ in 0..ATTEMPTS {
             let (now, signer) = (self.now(), self.signer());
-            let facts = self.store.key_facts(&hash).await.map_err(Fault::from)?.ok_or(TokenError::ApiKey)?;
-            let actor = Actor::by_key(&facts.actor, now)?;
-            let key = actor.key_id().ok_or(TokenError::ApiKey)?;
+            let (lookup, assertion) = match proof {
+                RootProof::ApiKey(hash) => (ActorLookup::ApiKey(hash), None),
+                RootProof::Assertion(token) => {
+                    let assertion = self.read_assertion(token, now).map_err(TokenError::Assertion)?;
+                    (ActorLookup::Spiffe(assertion.issuer.clone()), Some(assertion))
+                }
+            };
+            let facts = self.store.root_facts(&lookup).await.map_err(Fault::from)?;
+            let facts = facts.ok_or_else(|| proof.refused())?;
+            let actor = Actor::of(&facts.actor, now)?;
+            let mut spends = Vec::new();
+            let (grant, source, registered) = match assertion {
+                None => {
+                    (GrantType::ApiKey, Source::ApiKey(actor.key_id().ok_or_else(|| proof.refused())?), None)
+                }
+                Some(assertion) => {
+                    let (key, spend) =
+                        self.signed_by(&facts.actor, assertion)?.ok_or_else(|| proof.refused())?;
+                    spends.push(spend);
+                    (GrantType::JwtBearer, Source::Assertion, Some(key))
+                }
+            };
             let plan = self.decide(Deciding {
-                presenter: actor.presenter(None),
+                presenter: actor.presenter(registered.as_ref()),
                 principal: &facts.actor.identity,
-                route: Route::Root { grant: GrantType::ApiKey, source: Source::ApiKey(key) },
-                asked: &grant.asked,
+                route: Route::Root { grant, source },
+                asked,
                 order: facts.order,
                 signer: &signer,
                 now,
             })?;
-            let draft = Draft {
-                plan,
-                actor: &facts.actor,
-                epoch: facts.epoch,
-                spends: Vec::new(),
-                signer: &signer,
-                now,
-            };
-            if let Some(mut issued) = self.store_and_sign(draft, grant.typ).await? {
+            let draft = Draft { plan, actor: &facts.actor, epoch: facts.epoch, spends, signer: &signer, now };
+            if let Some(mut issued) = self.store_and_sign(draft, typ).await? {
                 issued.user_id = facts.actor.key.as_ref().map(|(key, _)| key.created_by.clone());
                 return Ok(issued);
             }
@@ -70,7 +105,7 @@ impl Engine {
         for _ in 0..ATTEMPTS {
             let (now, signer) = (self.now(), self.signer());
             let assertion = match &grant.actor_token {
-                Some(token) => Some(self.read_assertion(token, now)?),
+                Some(token) => Some(self.read_assertion(token, now).map_err(TokenError::ActorToken)?),
                 None => None,
             };
             let lookup = match (&assertion, key_hash) {
@@ -122,8 +157,20 @@ impl Engine {
         Arc::clone(self.ring().signer())
     }
 
-    fn read_assertion<'a>(&self, token: &'a Secret, now: Timestamp) -> Result<Assertion<'a>, TokenError> {
-        Assertion::read(token.expose(), &self.settings.rules.issuer, now).map_err(TokenError::ActorToken)
+    fn read_assertion<'a>(&self, token: &'a Secret, now: Timestamp) -> Result<Assertion<'a>, String> {
+        Assertion::read(token.expose(), &self.settings.rules.issuer, now)
+    }
+
+    /// The identity's registered key, if it signed the assertion, and what that uses up; absent when it has none or
+    /// did not.
+    fn signed_by(
+        &self,
+        actor: &ActorFacts,
+        assertion: Assertion<'_>,
+    ) -> Result<Option<(PublicKey, Spend)>, Fault> {
+        let Some(pem) = actor.identity.identity.public_key_pem.as_deref() else { return Ok(None) };
+        let key = PublicKey::from_pem(pem).map_err(|_| corrupt("a registered public key"))?;
+        Ok(assertion.authenticate(&key, &self.master).ok().map(|spend| (key, spend)))
     }
 
     /// Who acts, and how that is proven. Unknown, foreign and unproven actors are not told apart.
@@ -145,15 +192,13 @@ impl Engine {
             Actor::by_key(actor, now)?;
             return Ok(FoundActor { facts: actor, proof: ActorProof::ApiKey(key.id), key: None });
         };
-        let unproven =
-            || TokenError::ActorToken("it is not signed by a key registered in this tenant".to_owned());
+        let unproven = || TokenError::ActorToken(NOT_SIGNED.to_owned());
         let subject = facts.subject.as_ref().ok_or_else(subject_unknown)?;
         let same_tenant =
             |actor: &&Arc<ActorFacts>| actor.identity.identity.tenant == *subject.record.tenant();
         let actor = facts.actor.as_ref().filter(same_tenant).ok_or_else(unproven)?;
-        let pem = actor.identity.identity.public_key_pem.as_deref().ok_or_else(unproven)?;
-        let key = PublicKey::from_pem(pem).map_err(|_| corrupt("a registered public key"))?;
-        spends.push(assertion.authenticate(&key, &self.master).map_err(|_| unproven())?);
+        let (key, spend) = self.signed_by(actor, assertion)?.ok_or_else(unproven)?;
+        spends.push(spend);
         Ok(FoundActor { facts: actor, proof: ActorProof::Assertion, key: Some(key) })
     }
 
@@ -163,7 +208,8 @@ impl Engine {
         found: &FoundActor<'_>,
         hash: &SecretHash,
     ) -> Result<Arc<ActorFacts>, TokenError> {
-        let facts = self.store.key_facts(hash).await.map_err(Fault::from)?.ok_or(TokenError::ApiKey)?;
+        let facts = self.store.root_facts(&ActorLookup::ApiKey(*hash)).await.map_err(Fault::from)?;
+        let facts = facts.ok_or(TokenError::ApiKey)?;
         if facts.actor.identity.identity.tenant != found.facts.identity.identity.tenant {
             return Err(TokenError::ApiKey);
         }
@@ -213,7 +259,10 @@ impl Engine {
             Ok(()) => {}
             Err(StoreError::Stale) => return Ok(None),
             Err(StoreError::Spent) => {
-                return Err(TokenError::ActorToken("its `jti` was used before; sign a fresh one".to_owned()));
+                return Err(match record.grant_type {
+                    GrantType::TokenExchange => TokenError::ActorToken(USED.to_owned()),
+                    _ => TokenError::Assertion(USED.to_owned()),
+                });
             }
             Err(StoreError::Dead(dead)) => {
                 // Another replica may have retired the key this one signed with.
@@ -225,6 +274,23 @@ impl Engine {
         let expires_in = claims.exp - claims.iat;
         let external_id = draft.actor.identity.identity.external_id.clone();
         Ok(Some(Issued { access_token, typ, record, claims, expires_in, user_id: None, external_id }))
+    }
+}
+
+/// How whoever asks for a root proves who it is.
+#[derive(Clone, Copy)]
+enum RootProof<'a> {
+    ApiKey(SecretHash),
+    Assertion(&'a Secret),
+}
+
+impl RootProof<'_> {
+    /// What is said when nobody stands behind it.
+    fn refused(self) -> TokenError {
+        match self {
+            Self::ApiKey(_) => TokenError::ApiKey,
+            Self::Assertion(_) => TokenError::Assertion(NOT_SIGNED.to_owned()),
+        }
     }
 }
 

@@ -81,7 +81,7 @@ pub use keys::KeyInfo;
 pub use offload::{Inline, NotDone, Offload, Offloaded, Work};
 pub use requests::{
     ActiveToken, ApiKeyGrant, BearerRefused, Caller, ExchangeGrant, IdentityPatch, Introspection, Issued,
-    NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Registered,
+    JwtBearerGrant, NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Registered,
 };
 pub use settings::{CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS, Settings};
 pub use signing::Signing;

@@ -222,6 +222,17 @@ pub struct ApiKeyGrant {
     pub typ: Option<TokenTyp>,
 }
 
+/// A request of the grant `urn:ietf:params:oauth:grant-type:jwt-bearer` (RFC 7523 §2.1).
+#[derive(Debug)]
+pub struct JwtBearerGrant {
+    /// The identity's own assertion, signed by its registered key.
+    pub assertion: Secret,
+    /// What is asked for.
+    pub asked: Asked,
+    /// Which kind of token; the deployment's default when absent.
+    pub typ: Option<TokenTyp>,
+}
+
 /// A request of the grant `urn:ietf:params:oauth:grant-type:token-exchange` (RFC 8693 §2.1).
 #[derive(Debug)]
 pub struct ExchangeGrant {

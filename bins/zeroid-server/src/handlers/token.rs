@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use serde_json::json;
-use zeroid_core::{ActiveToken, ApiKeyGrant, ExchangeGrant, Fault, Introspection, Issued};
+use zeroid_core::{ActiveToken, ApiKeyGrant, ExchangeGrant, Fault, Introspection, Issued, JwtBearerGrant};
 use zeroid_jose::Secret;
 use zeroid_token_core::GrantType;
 use zeroid_wire::{
@@ -14,7 +14,7 @@ use zeroid_wire::{
 use crate::app::App;
 use crate::http::{Edge, Media, Reply, Request};
 
-/// `POST /oauth2/token` (RFC 6749 §3.2, RFC 8693 §2.1).
+/// `POST /oauth2/token` (RFC 6749 §3.2, RFC 7523 §2.1, RFC 8693 §2.1).
 pub(crate) async fn token(app: &App, request: Request) -> Result<Reply, Edge> {
     if let Some(refused) = refuse_basic(&request) {
         return Ok(refused);
@@ -23,6 +23,12 @@ pub(crate) async fn token(app: &App, request: Request) -> Result<Reply, Edge> {
         TokenRequest::ApiKey { api_key, grant } => {
             let api_key = Secret::new(api_key);
             app.engine.api_key_grant(ApiKeyGrant { api_key, asked: grant.asked, typ: grant.typ }).await?
+        }
+        TokenRequest::JwtBearer { assertion, grant } => {
+            let assertion = Secret::new(assertion);
+            app.engine
+                .jwt_bearer_grant(JwtBearerGrant { assertion, asked: grant.asked, typ: grant.typ })
+                .await?
         }
         TokenRequest::Exchange(exchange) => {
             let grant = ExchangeGrant {

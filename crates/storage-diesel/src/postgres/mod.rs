@@ -26,7 +26,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
 use zeroid_storage::{
-    ActorLookup, CredentialFacts, Epoch, ExchangeFacts, Issuance, KeyFacts, SecretHash, StoreError, Swept,
+    ActorLookup, CredentialFacts, Epoch, ExchangeFacts, Issuance, RootFacts, StoreError, Swept,
 };
 use zeroid_token_core::{CredentialRecord, CutOff, CutOffKey, Reason};
 
@@ -147,8 +147,14 @@ impl PostgresStore {
         connection::is_made(&Target::new(url))
     }
 
-    async fn facts_of_key(&self, hash: SecretHash) -> Result<Option<KeyFacts>, StoreError> {
-        self.readers.ask(hash.0[31], |answer| Ask::Key(hash, answer)).await
+    async fn facts_of_root(&self, actor: &ActorLookup) -> Result<Option<RootFacts>, StoreError> {
+        // Who asks again is answered by the reader that remembers it.
+        let byte = match actor {
+            ActorLookup::ApiKey(hash) => hash.0[31],
+            ActorLookup::Spiffe(uri) => uri.as_str().bytes().fold(0, |sum, byte| sum ^ byte),
+        };
+        let actor = actor.clone();
+        self.readers.ask(byte, |answer| Ask::Root(actor, answer)).await
     }
 
     async fn facts_of_exchange(

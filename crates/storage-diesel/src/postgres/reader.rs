@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use diesel::connection::SimpleConnection;
 use tokio::sync::oneshot;
 use zeroid_identity_model::CredentialId;
-use zeroid_storage::{ActorLookup, CredentialFacts, Epoch, ExchangeFacts, KeyFacts, SecretHash, StoreError};
+use zeroid_storage::{ActorLookup, CredentialFacts, Epoch, ExchangeFacts, RootFacts, StoreError};
 
 use super::connection::{Link, Target};
 use super::memo::{Memo, Wanted};
@@ -22,8 +22,8 @@ type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// A question.
 pub(super) enum Ask {
-    /// What an issuance against this key is decided by.
-    Key(SecretHash, Answer<Option<KeyFacts>>),
+    /// What an issuance at a root is decided by.
+    Root(ActorLookup, Answer<Option<RootFacts>>),
     /// What an exchange is decided by.
     Exchange(CredentialId, ActorLookup, Answer<ExchangeFacts>),
     /// A credential and what its life is judged by.
@@ -35,7 +35,7 @@ pub(super) enum Ask {
 impl Ask {
     /// Whether it draws a number of the sequence.
     const fn draws(&self) -> bool {
-        matches!(self, Self::Key(..) | Self::Exchange(..))
+        matches!(self, Self::Root(..) | Self::Exchange(..))
     }
 }
 
@@ -112,7 +112,7 @@ fn wanted(asks: &[Ask]) -> Wanted {
     let mut wanted = Wanted::default();
     for ask in asks {
         match ask {
-            Ask::Key(hash, _) => wanted.actor(&ActorLookup::ApiKey(*hash)),
+            Ask::Root(actor, _) => wanted.actor(actor),
             Ask::Exchange(subject, actor, _) => {
                 wanted.credential(*subject);
                 wanted.actor(actor);
@@ -174,10 +174,10 @@ fn answer(asks: Vec<Ask>, memo: &Memo, read: Result<(Epoch, Numbers), StoreError
             Ask::Credential(jti, answer) => {
                 drop(answer.send(Ok(memo.credential(jti).map(|known| Arc::clone(&known.facts)))));
             }
-            Ask::Key(hash, answer) => {
-                let actor = memo.actor(&ActorLookup::ApiKey(hash)).cloned();
+            Ask::Root(actor, answer) => {
+                let actor = memo.actor(&actor).cloned();
                 let facts = match actor {
-                    Some(actor) => numbers.draw().map(|order| Some(KeyFacts { actor, order, epoch })),
+                    Some(actor) => numbers.draw().map(|order| Some(RootFacts { actor, order, epoch })),
                     None => Ok(None),
                 };
                 drop(answer.send(facts));
@@ -202,7 +202,7 @@ fn refuse(asks: Vec<Ask>, why: &StoreError) {
         match ask {
             Ask::Presence(answer) => drop(answer.send(Err(why.clone()))),
             Ask::Credential(_, answer) => drop(answer.send(Err(why.clone()))),
-            Ask::Key(_, answer) => drop(answer.send(Err(why.clone()))),
+            Ask::Root(_, answer) => drop(answer.send(Err(why.clone()))),
             Ask::Exchange(_, _, answer) => drop(answer.send(Err(why.clone()))),
         }
     }

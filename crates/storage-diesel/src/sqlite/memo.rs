@@ -1,6 +1,6 @@
 //! What a reader finds out, and what it remembers of it.
 //!
-//! Credentials and keys are remembered for all threads; the identities that credentials name, by each reader for itself.
+//! Credentials and actors are remembered for all threads; the identities that credentials name, by each reader for itself.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -83,16 +83,12 @@ impl Reading<'_> {
 
     /// An actor with everything that limits it.
     pub(super) fn actor(&mut self, lookup: &ActorLookup) -> Result<Option<Arc<ActorFacts>>, StoreError> {
-        let hash = match lookup {
-            ActorLookup::Spiffe(_) => return Ok(single::find_actor(self.conn, lookup)?.map(Arc::new)),
-            ActorLookup::ApiKey(hash) => hash,
-        };
-        if let Some(known) = self.known.actor(hash) {
+        if let Some(known) = self.known.actor(lookup) {
             return Ok(Some(known));
         }
         let found = single::find_actor(self.conn, lookup)?.map(Arc::new);
         if let Some(found) = &found {
-            self.known.remember_actor(*hash, self.epoch, Arc::clone(found));
+            self.known.remember_actor(lookup.clone(), self.epoch, Arc::clone(found));
         }
         Ok(found)
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
 use zeroid_storage::{
     ActorLookup, ChainFacts, CredentialFacts, CredentialFilter, CredentialStore, CredentialView,
-    ExchangeFacts, Issuance, KeyFacts, Listed, Page, SecretHash, StoreError,
+    ExchangeFacts, Issuance, Listed, Page, RootFacts, StoreError,
 };
 use zeroid_token_core::{CutOff, CutOffKey, Reason};
 
@@ -16,8 +16,8 @@ use crate::rows::CredentialRow;
 
 #[async_trait]
 impl CredentialStore for ThisStore {
-    async fn key_facts(&self, hash: &SecretHash) -> Result<Option<KeyFacts>, StoreError> {
-        self.facts_of_key(*hash).await
+    async fn root_facts(&self, actor: &ActorLookup) -> Result<Option<RootFacts>, StoreError> {
+        self.facts_of_root(actor).await
     }
 
     async fn exchange_facts(

@@ -12,18 +12,17 @@ use super::state::{State, window};
 use crate::error::StoreError;
 use crate::filters::{CredentialFilter, Listed, Page};
 use crate::records::{
-    ActorLookup, ChainFacts, CredentialFacts, CredentialView, ExchangeFacts, Issuance, KeyFacts, SecretHash,
+    ActorLookup, ChainFacts, CredentialFacts, CredentialView, ExchangeFacts, Issuance, RootFacts,
 };
 use crate::traits::CredentialStore;
 
 #[async_trait]
 impl CredentialStore for MemoryStore {
-    async fn key_facts(&self, hash: &SecretHash) -> Result<Option<KeyFacts>, StoreError> {
+    async fn root_facts(&self, actor: &ActorLookup) -> Result<Option<RootFacts>, StoreError> {
         let mut state = self.lock();
         let order = state.draw();
-        let Some(key) = state.keys.values().find(|key| key.hash == *hash) else { return Ok(None) };
-        let actor = state.actor(key.identity, Some(key))?;
-        Ok(Some(KeyFacts { actor, order, epoch: State::epoch() }))
+        let Some(actor) = state.find_actor(actor)? else { return Ok(None) };
+        Ok(Some(RootFacts { actor, order, epoch: State::epoch() }))
     }
 
     async fn exchange_facts(
@@ -36,18 +35,7 @@ impl CredentialStore for MemoryStore {
         let subject = facts_of(&state, subject)?;
         let root = subject.as_ref().map(|subject| subject.record.lineage.root().identity);
         let principal = root.and_then(|id| state.identities.get(&id)).cloned().map(Arc::new);
-        let actor = match actor {
-            ActorLookup::ApiKey(hash) => match state.keys.values().find(|key| key.hash == *hash) {
-                Some(key) => Some(state.actor(key.identity, Some(key))?),
-                None => None,
-            },
-            ActorLookup::Spiffe(uri) => {
-                match state.identities.values().find(|record| record.identity.spiffe_id == *uri) {
-                    Some(record) => Some(state.actor(record.identity.id, None)?),
-                    None => None,
-                }
-            }
-        };
+        let actor = state.find_actor(actor)?;
         Ok(ExchangeFacts { subject, principal, actor, order, epoch: State::epoch() })
     }
 

@@ -8,8 +8,8 @@ use zeroid_token_core::{CredentialRecord, CutOff, CutOffKey, LiveFacts, Order, P
 
 use crate::error::StoreError;
 use crate::records::{
-    ActorFacts, ApiKeyRecord, CredentialDigest, CredentialView, Epoch, Guard, IdentityRecord, PolicyRecord,
-    Revoked, SecretHash, SigningKeyRecord,
+    ActorFacts, ActorLookup, ApiKeyRecord, CredentialDigest, CredentialView, Epoch, Guard, IdentityRecord,
+    PolicyRecord, Revoked, SecretHash, SigningKeyRecord,
 };
 
 /// Everything there is.
@@ -46,12 +46,22 @@ impl State {
         self.policies.get(&id).filter(|record| record.tenant == *tenant)
     }
 
+    /// Whoever is looked for, with everything that limits it.
+    pub(super) fn find_actor(&self, lookup: &ActorLookup) -> Result<Option<Arc<ActorFacts>>, StoreError> {
+        match lookup {
+            ActorLookup::ApiKey(hash) => {
+                let key = self.keys.values().find(|key| key.hash == *hash);
+                key.map(|key| self.actor(key.identity, Some(key))).transpose()
+            }
+            ActorLookup::Spiffe(uri) => {
+                let record = self.identities.values().find(|record| record.identity.spiffe_id == *uri);
+                record.map(|record| self.actor(record.identity.id, None)).transpose()
+            }
+        }
+    }
+
     /// What limits an identity, with the key it used.
-    pub(super) fn actor(
-        &self,
-        id: IdentityId,
-        key: Option<&ApiKeyRecord>,
-    ) -> Result<Arc<ActorFacts>, StoreError> {
+    fn actor(&self, id: IdentityId, key: Option<&ApiKeyRecord>) -> Result<Arc<ActorFacts>, StoreError> {
         let missing = |what: &str| StoreError::Corrupt(format!("{what} is missing"));
         let identity = self.identities.get(&id).ok_or_else(|| missing("an identity"))?;
         let policy = |id| -> Result<Arc<Policy>, StoreError> {
