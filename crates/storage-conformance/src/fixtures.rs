@@ -193,6 +193,7 @@ pub fn link(tenant: &Tenant, number: u64, presenter: u64, order: Order) -> Link 
         subject: record.identity.spiffe_id,
         owner: record.identity.owner,
         source: Source::ApiKey(key_id(presenter)),
+        beside: Vec::new(),
         family: None,
         kid: "kid-1".parse().unwrap(),
         issued_at: at(i64::try_from(number).unwrap()),
@@ -205,6 +206,7 @@ pub fn record(lineage: Lineage) -> CredentialRecord {
     CredentialRecord {
         lineage,
         grant_type: GrantType::ApiKey,
+        client_id: None,
         expires_at: at(3600).floor_to_second(),
         usable: scopes("a b"),
         delegable: scopes("c"),

@@ -31,7 +31,8 @@ pub use claims::{Act, Claims, Confirmation, MayActEntry};
 pub use cut_off::{CutOff, CutOffKey, Reason};
 pub use decide::{Plan, decide};
 pub use facts::{
-    ActorProof, Asked, Facts, IssuerRules, KeyCaps, NewCredential, Presenter, Profile, Route, TokenTyp,
+    ActorProof, Asked, ClientCaps, Facts, IssuerRules, KeyCaps, NewCredential, Presenter, Profile, Route,
+    TokenTyp,
 };
 pub use grant::GrantType;
 pub use key_id::{KeyId, KeyIdError, Thumbprint, ThumbprintError};

@@ -358,6 +358,7 @@ impl<'a> Actor<'a> {
             allowed_scopes: facts.identity.allowed_scopes.as_ref(),
             policy: &facts.policy,
             key,
+            client: None,
             attestation: None,
             registered_key: registered.map(|key| key.thumbprint()),
         }

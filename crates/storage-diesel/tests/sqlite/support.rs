@@ -236,6 +236,7 @@ impl Agent {
             subject: self.record.identity.spiffe_id.clone(),
             owner: self.record.identity.owner.clone(),
             source: Source::ApiKey(self.key.id),
+            beside: Vec::new(),
             family: None,
             kid: kid("key-1"),
             issued_at: NOW,
@@ -252,6 +253,7 @@ pub(crate) fn issuance(lineage: Lineage, guards: Vec<Guard>, epoch: Epoch) -> Is
     let record = CredentialRecord {
         lineage,
         grant_type: GrantType::ApiKey,
+        client_id: None,
         expires_at: NOW.plus_seconds(3600),
         usable: ScopeSet::nothing(),
         delegable: ScopeSet::nothing(),
