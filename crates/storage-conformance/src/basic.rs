@@ -66,13 +66,13 @@ pub async fn policies_are_made_changed_and_deleted(store: Shared) {
     assert_eq!(store.change_policy(record).await, Err(StoreError::Stale));
 
     store.register(identity(&tenant, 1, policy_id(1)), None).await.unwrap();
-    let in_use = Conflict::PolicyInUse { identities: 1, keys: 0 };
+    let in_use = Conflict::PolicyInUse { identities: 1, keys: 0, clients: 0 };
     assert_eq!(store.delete_policy(&tenant, policy_id(1)).await, Err(in_use.into()));
     store.create_policy(policy(&tenant, 2)).await.unwrap();
     let mut key = api_key(&tenant, 1, identity_id(1));
     key.policy_id = Some(policy_id(2));
     store.create_api_key(key).await.unwrap();
-    let in_use = Conflict::PolicyInUse { identities: 0, keys: 1 };
+    let in_use = Conflict::PolicyInUse { identities: 0, keys: 1, clients: 0 };
     assert_eq!(store.delete_policy(&tenant, policy_id(2)).await, Err(in_use.into()));
     let reason = zeroid_token_core::Reason::new("done");
     store.revoke_api_key(&tenant, key_id(1), &reason, at(1)).await.unwrap();

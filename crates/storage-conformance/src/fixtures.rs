@@ -2,12 +2,12 @@
 
 use serde_json::json;
 use zeroid_identity_model::{
-    ApiKeyId, CredentialId, ExternalId, Identity, IdentityId, IdentityType, Kind, Owner, PolicyId, SpiffeId,
-    Status, SubType, Tenant, Timestamp, TrustLevel,
+    ApiKeyId, ClientId, CredentialId, ExternalId, Identity, IdentityId, IdentityType, Kind, Owner, PolicyId,
+    SpiffeId, Status, SubType, Tenant, Timestamp, TrustLevel,
 };
 use zeroid_storage::{
-    ActorLookup, ApiKeyRecord, CredentialDigest, Environment, Epoch, IdentityRecord, Issuance, PolicyRecord,
-    SecretHash, SigningKeyRecord, StoreError,
+    ActorLookup, ApiKeyRecord, ClientRecord, CredentialDigest, Environment, Epoch, IdentityRecord, Issuance,
+    PolicyRecord, SecretHash, SigningKeyRecord, StoreError,
 };
 use zeroid_token_core::{
     Audience, CredentialRecord, DecidedBy, GrantType, Lineage, Link, Order, Policy, ScopeSet, Source,
@@ -155,6 +155,42 @@ pub fn api_key(tenant: &Tenant, number: u64, identity: IdentityId) -> ApiKeyReco
         revoked: None,
         usage_count: 0,
         last_used_at: None,
+    }
+}
+
+/// The n-th client id.
+pub fn client_id(number: u64) -> ClientId {
+    ClientId::from_bytes(bytes(5, number))
+}
+
+/// The n-th client of a tenant, with a secret.
+pub fn client(tenant: &Tenant, number: u64, identity: Option<IdentityId>) -> ClientRecord {
+    ClientRecord {
+        id: client_id(number),
+        tenant: tenant.clone(),
+        client_id: format!("client {number} a%2B:=").parse().unwrap(),
+        name: format!("Client {number} — “quoted”"),
+        description: "a client".to_owned(),
+        identity,
+        auth_method: None,
+        secret: Some(hash(1_000 + number)),
+        hash_key_version: 1,
+        jwks: None,
+        grant_types: vec![GrantType::ClientCredentials, GrantType::TokenExchange],
+        scopes: Some(scopes("a b")),
+        policy_id: None,
+        redirect_uris: vec!["http://127.0.0.1/callback".to_owned()],
+        access_token_ttl_seconds: Some(600),
+        refresh_token_ttl_seconds: None,
+        software_id: "soft".to_owned(),
+        software_version: "1".to_owned(),
+        contacts: vec!["dev@acme.example".to_owned()],
+        metadata: json!({"a": [1]}),
+        is_active: true,
+        created_at: at(i64::try_from(number).unwrap()),
+        created_by: "dev@acme.example".to_owned(),
+        updated_at: at(i64::try_from(number).unwrap()),
+        version: 1,
     }
 }
 

@@ -5,8 +5,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use zeroid_identity_model::{ApiKeyId, Identity, IdentityId, PolicyId, SpiffeId, Tenant, Timestamp};
-use zeroid_token_core::{CredentialRecord, CutOff, KeyId, LiveFacts, Order, Policy, Reason, ScopeSet};
+use zeroid_identity_model::{
+    ApiKeyId, ClientId, Identity, IdentityId, PolicyId, SpiffeId, Tenant, Timestamp,
+};
+use zeroid_token_core::{
+    ClientName, CredentialRecord, CutOff, KeyId, LiveFacts, Order, Policy, Reason, ScopeSet,
+};
+
+use crate::clients::ClientRecord;
 
 /// The keyed hash of a secret we generated. Only this type reaches a column.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -174,6 +180,8 @@ pub enum Guard {
     Policy(PolicyId, u64),
     /// An API key that was not revoked.
     ApiKey(ApiKeyId),
+    /// A client and its version.
+    Client(ClientId, u64),
 }
 
 /// Everything one issuance at a root needs, read together.
@@ -187,7 +195,7 @@ pub struct RootFacts {
     pub epoch: Epoch,
 }
 
-/// An identity with the policies and the key that limit it.
+/// An identity with the policies, the key and the client that limit it.
 #[derive(Clone, Debug)]
 pub struct ActorFacts {
     /// The identity.
@@ -196,6 +204,8 @@ pub struct ActorFacts {
     pub policy: Arc<Policy>,
     /// The key used, with its own policy if it has one. Revoked and expired keys are given too.
     pub key: Option<(ApiKeyRecord, Option<Arc<Policy>>)>,
+    /// The client used, with its own policy if it has one. One that is switched off is given too.
+    pub client: Option<(Arc<ClientRecord>, Option<Arc<Policy>>)>,
 }
 
 /// How whoever asks is found: at a root, or as the actor of an exchange.
@@ -205,6 +215,8 @@ pub enum ActorLookup {
     ApiKey(SecretHash),
     /// By its URI, as its assertion names it.
     Spiffe(SpiffeId),
+    /// By the client that is bound to it; one that is bound to nobody finds nobody.
+    Client(ClientName),
 }
 
 /// A credential and what its life is judged by, read together.

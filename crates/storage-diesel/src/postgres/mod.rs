@@ -152,6 +152,7 @@ impl PostgresStore {
         let byte = match actor {
             ActorLookup::ApiKey(hash) => hash.0[31],
             ActorLookup::Spiffe(uri) => uri.as_str().bytes().fold(0, |sum, byte| sum ^ byte),
+            ActorLookup::Client(name) => name.as_str().bytes().fold(0, |sum, byte| sum ^ byte),
         };
         let actor = actor.clone();
         self.readers.ask(byte, |answer| Ask::Root(actor, answer)).await

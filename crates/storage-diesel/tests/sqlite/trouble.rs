@@ -47,7 +47,10 @@ fn a_newer_database_is_refused_and_left_alone() {
 fn migrations_are_named_and_applied_once() {
     let folder = Folder::new();
     let pending = SqliteStore::pending_migrations(&folder.file()).unwrap();
-    assert_eq!(pending, ["00000000000001_kernel", "00000000000002_ending", "00000000000003_lean"]);
+    assert_eq!(
+        pending,
+        ["00000000000001_kernel", "00000000000002_ending", "00000000000003_lean", "00000000000004_clients"]
+    );
     assert!(!folder.file().exists(), "asking makes no file");
     assert_eq!(SqliteStore::migrate(&folder.file()).unwrap().len(), pending.len());
     assert!(SqliteStore::pending_migrations(&folder.file()).unwrap().is_empty());

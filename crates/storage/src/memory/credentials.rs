@@ -1,6 +1,7 @@
 //! Credentials, in memory.
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use super::state::{State, window};
 use crate::error::StoreError;
 use crate::filters::{CredentialFilter, Listed, Page};
 use crate::records::{
-    ActorLookup, ChainFacts, CredentialFacts, CredentialView, ExchangeFacts, Issuance, RootFacts,
+    ActorLookup, ChainFacts, CredentialFacts, CredentialView, ExchangeFacts, Issuance, RootFacts, Spend,
 };
 use crate::traits::CredentialStore;
 
@@ -64,6 +65,16 @@ impl CredentialStore for MemoryStore {
         Ok(())
     }
 
+    async fn spend(&self, spend: Spend) -> Result<(), StoreError> {
+        match self.lock().spent.entry((spend.scope, spend.hash)) {
+            Entry::Occupied(_) => Err(StoreError::Spent),
+            Entry::Vacant(place) => {
+                place.insert(spend.forget_at);
+                Ok(())
+            }
+        }
+    }
+
     async fn credential_facts(&self, jti: CredentialId) -> Result<Option<Arc<CredentialFacts>>, StoreError> {
         facts_of(&self.lock(), jti)
     }
@@ -83,7 +94,8 @@ impl CredentialStore for MemoryStore {
             CutOffKey::Identity(id) => state.identity_of(tenant, *id).is_some(),
             CutOffKey::ApiKey(id) => state.keys.get(id).is_some_and(|key| key.tenant == *tenant),
             CutOffKey::SigningKey(_) => false,
-            CutOffKey::Owner(_) | CutOffKey::Client(_) | CutOffKey::Family(_) | CutOffKey::Tenant => true,
+            CutOffKey::Client(id) => state.client_of(tenant, *id).is_some(),
+            CutOffKey::Owner(_) | CutOffKey::Family(_) | CutOffKey::Tenant => true,
         };
         if known { Ok(state.cut(Some(tenant), key.clone(), reason, now)) } else { Err(StoreError::NotFound) }
     }

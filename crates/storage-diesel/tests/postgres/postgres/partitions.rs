@@ -226,7 +226,12 @@ async fn what_the_first_version_stored_is_kept_and_partitions_follow_it() {
     }
     assert_eq!(
         PostgresStore::pending_migrations(&url).unwrap(),
-        ["00000000000002_partitions", "00000000000003_lean", "00000000000004_together"]
+        [
+            "00000000000002_partitions",
+            "00000000000003_lean",
+            "00000000000004_together",
+            "00000000000005_clients"
+        ]
     );
     let store = open(&url);
     for record in [&recent, &odd] {
