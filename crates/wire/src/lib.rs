@@ -7,6 +7,7 @@ mod body;
 mod params;
 
 mod admin;
+mod clients;
 mod metadata;
 mod oauth;
 mod problem;
@@ -19,6 +20,9 @@ pub use admin::{
     read_registration,
 };
 pub use body::{BodyError, Issue, read_object};
+pub use clients::{
+    ClientBody, ClientPatchBody, ClientTermsBody, ClientView, client_view, read_client, read_client_patch,
+};
 pub use metadata::{Metadata, authorization_server, identity_schema};
 pub use oauth::{
     INTROSPECTION_INACTIVE, IntrospectionBody, OAuthError, TokenAnswer, WireError, introspection,

@@ -64,6 +64,8 @@ mod signing;
 mod token;
 
 mod api_keys;
+mod client_keys;
+mod clients;
 mod credentials;
 mod grants;
 mod introspect;
@@ -74,6 +76,7 @@ mod assertion;
 mod bootstrap;
 
 pub use bootstrap::{ADMIN_EXTERNAL_ID, Bootstrapped};
+pub use clients::{ClientPatch, ClientTerms, MadeClient, NewClient};
 pub use clock::{Clock, MAX_CLOCK_OFFSET_SECONDS};
 pub use engine::{Engine, OpenError, Parts};
 pub use error::{AdminError, Fault, KeysError, TokenError};
