@@ -7,6 +7,7 @@ mod body;
 mod params;
 
 mod admin;
+mod client_auth;
 mod clients;
 mod metadata;
 mod oauth;
@@ -20,6 +21,7 @@ pub use admin::{
     read_registration,
 };
 pub use body::{BodyError, Issue, read_object};
+pub use client_auth::{PresentedClient, read_client_credentials};
 pub use clients::{
     ClientBody, ClientPatchBody, ClientTermsBody, ClientView, client_view, read_client, read_client_patch,
 };
@@ -31,7 +33,8 @@ pub use oauth::{
 pub use params::{MAX_PARAMS, Pair, Params, ParamsError};
 pub use problem::{Problem, problem};
 pub use token::{
-    CommonGrant, ExchangeRequest, PresentedToken, TokenRequest, read_presented_token, read_token_request,
+    CommonGrant, ExchangeRequest, NamedTenant, PresentedToken, TokenRequest, read_presented_token,
+    read_token_request,
 };
 pub use views::{
     ApiKeyView, CredentialParts, Edge, IdentityParts, agent_view, api_key_view, chain_view, credential_view,

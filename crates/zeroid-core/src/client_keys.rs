@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 use zeroid_jose::{Jwk, PublicKey};
+use zeroid_storage::ClientRecord;
 
 /// Most keys of one client: enough for a rotation of several at once.
 const MAX_KEYS: usize = 16;
@@ -13,10 +14,14 @@ const MAX_KEYS: usize = 16;
 const SECRET_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// The usable keys of a client.
-#[cfg_attr(not(test), expect(dead_code, reason = "asked by client authentication"))]
 pub(crate) struct ClientKeys(Vec<(Option<String>, PublicKey)>);
 
 impl ClientKeys {
+    /// The keys of a registered client. None are found in a set that was taken once and reads no more.
+    pub(crate) fn of(client: &ClientRecord) -> Self {
+        client.jwks.as_ref().and_then(|jwks| Self::of_set(jwks).ok()).unwrap_or(Self(Vec::new()))
+    }
+
     /// Read a JWK Set somebody hands in (RFC 7517 §5). Keys of a kind we know nothing of, and keys that are not for
     /// signatures, are left out; one at least must be left.
     ///
@@ -45,10 +50,14 @@ impl ClientKeys {
         Ok(Self(usable))
     }
 
-    /// How many there are.
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.0.len()
+    /// The keys that may have signed what names this key and this algorithm.
+    pub(crate) fn candidates(&self, kid: Option<&str>, alg: &str) -> impl Iterator<Item = &PublicKey> {
+        let wanted = kid.map(str::to_owned);
+        let alg = alg.to_owned();
+        self.0.iter().filter_map(move |(named, key)| {
+            let may = wanted.is_none() || named.is_none() || *named == wanted;
+            (may && key.algorithm().as_str() == alg).then_some(key)
+        })
     }
 }
 
@@ -83,6 +92,10 @@ mod tests {
             assert!(ClientKeys::of_set(&bad).is_err(), "{bad}");
         }
         let keys = ClientKeys::of_set(&json!({"keys": [unknown, good, for_encryption]})).unwrap();
-        assert_eq!(keys.len(), 1);
+        assert_eq!(keys.candidates(Some("k1"), "ES256").count(), 1);
+        assert_eq!(keys.candidates(None, "ES256").count(), 1);
+        assert_eq!(keys.candidates(Some("k2"), "ES256").count(), 0);
+        assert_eq!(keys.candidates(Some("k1"), "RS256").count(), 0);
+        assert_eq!(keys.candidates(None, "none").count(), 0);
     }
 }

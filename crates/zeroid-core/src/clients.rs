@@ -232,6 +232,26 @@ impl Engine {
         SecretHash(*self.master.keyed_hash(HashPurpose::ClientSecret, secret).as_bytes())
     }
 
+    /// Bind a client to the identity that bears its name, once and for good (house rule E5); absent when there is
+    /// none. Gives the client as it is stored then.
+    pub(crate) async fn bind_client(&self, client: &ClientRecord) -> Result<Option<ClientRecord>, Fault> {
+        let Some(identity) = self.namesake(client).await? else { return Ok(None) };
+        let (mut record, now) = (client.clone(), self.now());
+        record.identity = Some(identity);
+        record.updated_at = now;
+        record.version += 1;
+        let change = ClientChange { record: record.clone(), cut_off: None, now };
+        match self.store.change_client(change).await {
+            Ok(()) => Ok(Some(record)),
+            // Somebody else did, or it is gone.
+            Err(StoreError::Stale | StoreError::NotFound) => {
+                let stored = self.store.client(&client.tenant, client.id).await?;
+                Ok(stored.filter(|stored| stored.identity.is_some()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The identity of its tenant whose external id is its `client_id`.
     async fn namesake(&self, client: &ClientRecord) -> Result<Option<IdentityId>, Fault> {
         let Ok(external_id) = client.client_id.as_str().parse::<ExternalId>() else { return Ok(None) };

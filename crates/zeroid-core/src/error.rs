@@ -2,7 +2,7 @@
 
 use zeroid_jose::{RandomError, RotateError};
 use zeroid_storage::{Conflict, StoreError};
-use zeroid_token_core::{OAuthCode, Refusal};
+use zeroid_token_core::{ClientAuthMethod, GrantType, OAuthCode, Refusal};
 
 /// Our fault. It says nothing about the caller, and it is worth trying again when [`Fault::is_passing`].
 #[derive(Clone, Debug, thiserror::Error)]
@@ -80,12 +80,33 @@ pub enum TokenError {
     Assertion(String),
     /// No proof of the actor came.
     #[error(
-        "token exchange needs a proof of the actor: send `actor_token` (an assertion signed by the delegate's registered key) or the delegate's `api_key`"
+        "token exchange needs a proof of the actor: send `actor_token` (an assertion signed by the delegate's registered key), the delegate's `api_key`, or authenticate as a client bound to it"
     )]
     NoActor,
     /// Two proofs name two identities.
-    #[error("actor_token and api_key name different identities")]
+    #[error("the proofs of the actor name different identities")]
     TwoActors,
+    /// The client is unknown, switched off, or its proof is wrong or missing: the caller is not told which.
+    #[error("client authentication failed")]
+    Client,
+    /// The client's assertion does not hold.
+    #[error("client_assertion is not valid: {0}")]
+    ClientAssertion(String),
+    /// The client proved who it is, in another way than it is registered for.
+    #[error("client authentication failed: this client is registered for `{}`", .0.as_str())]
+    ClientMethod(ClientAuthMethod),
+    /// The client acts for an identity that does not exist.
+    #[error("no identity found that this client acts for")]
+    NoIdentity,
+    /// The client is not registered for the grant.
+    #[error("this client is not registered for the grant `{}`", .0.wire_name())]
+    UnauthorizedClient(GrantType),
+    /// The client and whoever presents the token belong to different tenants.
+    #[error("the client belongs to another tenant than the credential presented with it")]
+    ForeignClient,
+    /// The client says it belongs to a tenant that it does not belong to.
+    #[error("account_id and project_id are not those of the client")]
+    OtherTenant,
     /// A rule refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -101,7 +122,12 @@ impl TokenError {
             Self::ApiKey | Self::SubjectToken(_) | Self::ActorToken(_) | Self::Assertion(_) => {
                 OAuthCode::InvalidGrant
             }
-            Self::NoActor | Self::TwoActors => OAuthCode::InvalidRequest,
+            Self::ForeignClient => OAuthCode::InvalidGrant,
+            Self::NoActor | Self::TwoActors | Self::OtherTenant => OAuthCode::InvalidRequest,
+            Self::Client | Self::ClientAssertion(_) | Self::ClientMethod(_) | Self::NoIdentity => {
+                OAuthCode::InvalidClient
+            }
+            Self::UnauthorizedClient(_) => OAuthCode::UnauthorizedClient,
             Self::Refused(refusal) => refusal.oauth_code(),
             Self::Fault(_) => return None,
         })

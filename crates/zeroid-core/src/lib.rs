@@ -32,12 +32,14 @@
 //!
 //! // The first gets a token and delegates a part of it to the second.
 //! let asked = |scopes: &str| Asked { scopes: scopes.parse().ok(), ..Asked::default() };
-//! let root = engine.api_key_grant(ApiKeyGrant { api_key: boss.api_key, asked: asked("read write"), typ: None }).await?;
+//! let api_key = boss.api_key;
+//! let root = engine.api_key_grant(ApiKeyGrant { api_key, client: None, asked: asked("read write"), typ: None }).await?;
 //! let leaf = engine
 //!     .exchange(ExchangeGrant {
 //!         subject_token: root.access_token.clone(),
 //!         actor_token: None,
 //!         api_key: Some(aide.api_key),
+//!         client: None,
 //!         asked: asked("read"),
 //!         typ: None,
 //!     })
@@ -64,9 +66,11 @@ mod signing;
 mod token;
 
 mod api_keys;
+mod client_auth;
 mod client_keys;
 mod clients;
 mod credentials;
+mod exchange;
 mod grants;
 mod introspect;
 mod policies;
@@ -76,6 +80,7 @@ mod assertion;
 mod bootstrap;
 
 pub use bootstrap::{ADMIN_EXTERNAL_ID, Bootstrapped};
+pub use client_auth::{ClientProof, Inspector};
 pub use clients::{ClientPatch, ClientTerms, MadeClient, NewClient};
 pub use clock::{Clock, MAX_CLOCK_OFFSET_SECONDS};
 pub use engine::{Engine, OpenError, Parts};
@@ -83,8 +88,10 @@ pub use error::{AdminError, Fault, KeysError, TokenError};
 pub use keys::KeyInfo;
 pub use offload::{Inline, NotDone, Offload, Offloaded, Work};
 pub use requests::{
-    ActiveToken, ApiKeyGrant, BearerRefused, Caller, ExchangeGrant, IdentityPatch, Introspection, Issued,
-    JwtBearerGrant, NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Registered,
+    ActiveToken, ApiKeyGrant, BearerRefused, Caller, ClientCredentialsGrant, ExchangeGrant, IdentityPatch,
+    Introspection, Issued, JwtBearerGrant, NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Registered,
 };
-pub use settings::{CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS, Settings};
+pub use settings::{
+    CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS, Inspection, Settings,
+};
 pub use signing::Signing;

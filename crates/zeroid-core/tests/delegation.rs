@@ -124,6 +124,7 @@ async fn a_key_beside_an_assertion_takes_what_it_limited_with_it() {
         subject_token: root.access_token.clone(),
         actor_token: Some(Secret::new(proof)),
         api_key: Some(aide.api_key.clone()),
+        client: None,
         asked: asked("x"),
         typ: None,
     };

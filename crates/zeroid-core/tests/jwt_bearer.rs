@@ -12,7 +12,10 @@ use zeroid_token_core::{GrantType, OAuthCode, Source};
 
 async fn ask(world: &World, assertion: &str, scopes: &str) -> Result<Issued, TokenError> {
     let assertion = Secret::new(assertion);
-    world.engine.jwt_bearer_grant(JwtBearerGrant { assertion, asked: asked(scopes), typ: None }).await
+    world
+        .engine
+        .jwt_bearer_grant(JwtBearerGrant { assertion, client: None, asked: asked(scopes), typ: None })
+        .await
 }
 
 #[tokio::test]

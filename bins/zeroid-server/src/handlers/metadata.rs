@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, IF_NONE_MATCH};
 use serde_json::{Value, json};
+use zeroid_core::Inspection;
 use zeroid_wire::Metadata;
 
 use crate::app::App;
@@ -22,8 +23,12 @@ pub(crate) struct Documents {
 /// `GET /.well-known/oauth-authorization-server` (RFC 8414 §3).
 pub(crate) async fn authorization_server(app: &App, request: Request) -> Result<Reply, Edge> {
     let write = || {
-        let rules = &app.engine.settings().rules;
-        zeroid_wire::authorization_server(&Metadata { issuer: &rules.issuer, profile: rules.profile })
+        let settings = app.engine.settings();
+        zeroid_wire::authorization_server(&Metadata {
+            issuer: &settings.rules.issuer,
+            profile: settings.rules.profile,
+            looking_needs_a_client: settings.inspection == Inspection::Required,
+        })
     };
     Ok(reply(&request, app.documents.metadata.at(0, write)))
 }
