@@ -55,7 +55,7 @@ pub async fn a_client_reads_back_exactly(store: Shared) {
     for client in [&rich, &bare] {
         store.create_client(client.clone()).await.unwrap();
         assert_eq!(store.client(&tenant, client.id).await.unwrap().as_ref(), Some(client));
-        assert_eq!(store.client_by_name(&client.client_id).await.unwrap().as_ref(), Some(client));
+        assert_eq!(store.client_by_name(&client.client_id).await.unwrap().as_deref(), Some(client));
     }
     let listed = store.clients(&tenant, ALL).await.unwrap();
     assert_eq!((listed.items, listed.total), (vec![bare.clone(), rich.clone()], 2), "newest first");
@@ -85,7 +85,7 @@ pub async fn a_client_name_is_given_once(store: Shared) {
     assert_eq!(store.client(&theirs(), second.id).await.unwrap(), None);
     store.delete_client(&ours(), first.id, &Reason::new("x"), at(1)).await.unwrap();
     store.create_client(second.clone()).await.unwrap();
-    assert_eq!(store.client_by_name(&first.client_id).await.unwrap(), Some(second));
+    assert_eq!(store.client_by_name(&first.client_id).await.unwrap().as_deref(), Some(&second));
 }
 
 /// References are checked within the tenant, at creation and at every change.
@@ -128,7 +128,12 @@ pub async fn what_ends_a_client_ends_what_it_was_issued(store: Shared) {
     let rotated = next(ClientRecord { secret: Some(hash(77)), ..own.clone() }, Some("rotated"));
     own = rotated.record.clone();
     store.change_client(rotated).await.unwrap();
-    assert_eq!(store.client(&tenant, own.id).await.unwrap().unwrap().secret, Some(hash(77)));
+    let named = store.client_by_name(&own.client_id).await.unwrap().unwrap();
+    assert_eq!(
+        (named.secret, named.version),
+        (Some(hash(77)), own.version),
+        "what is remembered is no older"
+    );
     assert!(!is_live(&store, jti(1)).await, "cut off by the change");
 
     store.issue(by(&store, &own, 2).await).await.unwrap();
@@ -140,6 +145,7 @@ pub async fn what_ends_a_client_ends_what_it_was_issued(store: Shared) {
     store.delete_client(&tenant, own.id, &Reason::new("deleted"), at(13)).await.unwrap();
     assert!(!is_live(&store, jti(3)).await);
     assert!(store.root_facts(&by_client(&own)).await.unwrap().is_none());
+    assert!(store.client_by_name(&own.client_id).await.unwrap().is_none());
     let gone = Err(StoreError::NotFound);
     assert_eq!(store.delete_client(&tenant, own.id, &Reason::new("x"), at(14)).await, gone);
     assert_eq!(store.change_client(next(own.clone(), None)).await, gone);

@@ -1,5 +1,7 @@
 //! OAuth clients: their record, and the verbs about them.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -97,8 +99,9 @@ pub trait ClientStore: Send + Sync {
     /// The client of this id.
     async fn client(&self, tenant: &Tenant, id: ClientId) -> Result<Option<ClientRecord>, StoreError>;
 
-    /// The client that calls itself so, whatever its tenant: who authenticates names no other.
-    async fn client_by_name(&self, name: &ClientName) -> Result<Option<ClientRecord>, StoreError>;
+    /// The client that calls itself so, whatever its tenant: who authenticates names no other. Asked at every
+    /// authentication, so backends remember the answer while it holds.
+    async fn client_by_name(&self, name: &ClientName) -> Result<Option<Arc<ClientRecord>>, StoreError>;
 
     /// All clients of the tenant, newest first, then by id.
     async fn clients(&self, tenant: &Tenant, page: Page) -> Result<Listed<ClientRecord>, StoreError>;

@@ -12,7 +12,7 @@ use crate::assertion::{Assertion, Signer};
 use crate::client_keys::ClientKeys;
 use crate::engine::Engine;
 use crate::error::{Fault, TokenError};
-use crate::grants::{USED, corrupt};
+use crate::grants::{ATTEMPTS, USED, corrupt};
 use crate::settings::Inspection;
 
 /// What a client presented to say who it is.
@@ -84,18 +84,18 @@ impl Engine {
         let Some(proof) = proof else {
             return if is_open { Ok(Inspector::default()) } else { Err(TokenError::Client) };
         };
-        let client = self.authenticate_client(proof, self.now()).await?;
-        if !is_open && !client.record.is_confidential() {
+        let (client, spend) = self.authenticate_client(proof, self.now()).await?;
+        if !is_open && !client.is_confidential() {
             return Err(TokenError::Client);
         }
-        if let Some(spend) = client.spend {
+        if let Some(spend) = spend {
             match self.store.spend(spend).await {
                 Ok(()) => {}
                 Err(StoreError::Spent) => return Err(TokenError::ClientAssertion(USED.to_owned())),
                 Err(error) => return Err(Fault::from(error).into()),
             }
         }
-        Ok(Inspector { tenant: (!is_open).then(|| client.record.tenant.clone()) })
+        Ok(Inspector { tenant: (!is_open).then(|| client.tenant.clone()) })
     }
 
     /// The client of a request for a token; absent when none came, and when it only named itself, which proves
@@ -119,28 +119,45 @@ impl Engine {
         grant: GrantType,
         now: Timestamp,
     ) -> Result<Option<UsedClient>, TokenError> {
-        let client = self.authenticate_client(proof, now).await?;
-        if !client.record.grant_types.contains(&grant) {
-            return Err(TokenError::UnauthorizedClient(grant));
+        for _ in 0..ATTEMPTS {
+            let (record, spend) = self.authenticate_client(proof, now).await?;
+            if !record.grant_types.contains(&grant) {
+                return Err(TokenError::UnauthorizedClient(grant));
+            }
+            if !record.is_confidential() {
+                return Ok(None);
+            }
+            if record.identity.is_none() {
+                if self.bind_client(&record).await?.is_some() {
+                    continue;
+                }
+                let policy = self.policy_of(&record).await?;
+                return Ok(Some(UsedClient { record, policy, facts: None, spend }));
+            }
+            let lookup = ActorLookup::Client(record.client_id.clone());
+            let Some(facts) = self.store.root_facts(&lookup).await.map_err(Fault::from)? else { continue };
+            let (read, policy) = facts.actor.client.clone().ok_or_else(|| corrupt("a client"))?;
+            // What was authenticated is what these facts are about, or it is authenticated again.
+            if (read.id, read.version) == (record.id, record.version) {
+                return Ok(Some(UsedClient { record, policy, facts: Some(facts), spend }));
+            }
         }
-        if !client.record.is_confidential() {
-            return Ok(None);
-        }
-        let is_new = client.record.identity.is_none();
-        if client.facts.is_none() && (!is_new || self.bind_client(&client.record).await?.is_some()) {
-            // It is bound by now: read again, and judged again.
-            return Ok(Some(self.authenticate_client(proof, now).await?));
-        }
-        Ok(Some(client))
+        Err(Fault::Contended.into())
     }
 
-    /// Authenticate a client. An unknown one, one that is switched off and a wrong proof are not told apart, and have
-    /// the same reads behind them.
+    async fn policy_of(&self, client: &ClientRecord) -> Result<Option<Arc<Policy>>, Fault> {
+        let Some(id) = client.policy_id else { return Ok(None) };
+        let found = self.store.policy(&client.tenant, id).await?;
+        Ok(Some(Arc::new(found.ok_or_else(|| corrupt("a policy"))?.policy)))
+    }
+
+    /// Authenticate a client; gives what its proof uses up. An unknown one, one that is switched off and a wrong proof
+    /// are not told apart, and have the same reads behind them.
     async fn authenticate_client(
         &self,
         proof: &ClientProof,
         now: Timestamp,
-    ) -> Result<UsedClient, TokenError> {
+    ) -> Result<(Arc<ClientRecord>, Option<Spend>), TokenError> {
         let assertion = match proof {
             ClientProof::Assertion { assertion, .. } => {
                 let issuer = &self.settings.rules.issuer;
@@ -161,77 +178,46 @@ impl Engine {
             (ClientProof::Assertion { .. }, None) => return Err(TokenError::Client),
         };
         let name: ClientName = named.parse().map_err(|_| TokenError::Client)?;
-        let found = self.find_client(&name).await?;
-        let was_bound = found.as_ref().is_some_and(|client| client.facts.is_some());
-        match self.proven(found.filter(|client| client.record.is_active), proof, assertion) {
-            Err(TokenError::Client) if was_bound => {
-                self.store.client_by_name(&name).await.map_err(Fault::from)?;
-                Err(TokenError::Client)
-            }
-            judged => judged,
-        }
+        let found = self.store.client_by_name(&name).await.map_err(Fault::from)?;
+        self.proven(found.filter(|client| client.is_active), proof, assertion)
     }
 
     /// The client, if the proof is its own and of the kind it is registered for (house rule E4).
     fn proven(
         &self,
-        found: Option<UsedClient>,
+        found: Option<Arc<ClientRecord>>,
         proof: &ClientProof,
         assertion: Option<Assertion<'_, ClientName>>,
-    ) -> Result<UsedClient, TokenError> {
-        let used = match proof {
-            ClientProof::Name(_) => ClientAuthMethod::None,
-            ClientProof::Basic { .. } => ClientAuthMethod::ClientSecretBasic,
-            ClientProof::Post { .. } => ClientAuthMethod::ClientSecretPost,
-            ClientProof::Assertion { .. } => ClientAuthMethod::PrivateKeyJwt,
-        };
-        match proof {
+    ) -> Result<(Arc<ClientRecord>, Option<Spend>), TokenError> {
+        let (secret, used) = match proof {
             ClientProof::Name(_) => {
                 // What a client that has a method of its own is told is what an unknown one is told.
-                let public = found.filter(|client| !client.record.is_confidential());
-                public.ok_or(TokenError::Client)
-            }
-            ClientProof::Basic { secret, .. } | ClientProof::Post { secret, .. } => {
-                let known = found.as_ref().and_then(|client| client.record.secret);
-                // Without a secret to compare with the same work is done, and refused.
-                let expected = KeyedHash::from_bytes(known.unwrap_or_default().0);
-                let agrees = expected.matches(&KeyedHash::from_bytes(self.client_secret_hash(secret).0));
-                let client = found.filter(|_| agrees && known.is_some()).ok_or(TokenError::Client)?;
-                match client.record.auth_method {
-                    Some(registered) if registered != used => Err(TokenError::ClientMethod(registered)),
-                    _ => Ok(client),
-                }
+                let public = found.filter(|client| !client.is_confidential());
+                return public.map(|client| (client, None)).ok_or(TokenError::Client);
             }
             ClientProof::Assertion { .. } => {
                 let unproven = || TokenError::ClientAssertion(NOT_ITS_KEY.to_owned());
                 let assertion = assertion.ok_or_else(unproven)?;
-                let client = found.filter(|client| client.record.auth_method == Some(used));
-                let mut client = client.ok_or_else(unproven)?;
-                let keys = ClientKeys::of(&client.record);
+                let by_key = Some(ClientAuthMethod::PrivateKeyJwt);
+                let client = found.filter(|client| client.auth_method == by_key).ok_or_else(unproven)?;
+                let keys = ClientKeys::of(&client);
                 let (kid, alg) = assertion.names_key();
-                let spend = assertion.clone().authenticate(keys.candidates(kid, alg), &self.master);
-                client.spend = Some(spend.ok_or_else(unproven)?);
-                Ok(client)
+                let candidates = keys.candidates(kid, alg);
+                let spend = assertion.clone().authenticate(candidates, &self.master).ok_or_else(unproven)?;
+                return Ok((client, Some(spend)));
             }
-        }
-    }
-
-    /// The client of this name, with whom it is bound to, read together.
-    async fn find_client(&self, name: &ClientName) -> Result<Option<UsedClient>, Fault> {
-        let lookup = ActorLookup::Client(name.clone());
-        if let Some(facts) = self.store.root_facts(&lookup).await? {
-            let (record, policy) = facts.actor.client.clone().ok_or_else(|| corrupt("a client"))?;
-            return Ok(Some(UsedClient { record, policy, facts: Some(facts), spend: None }));
-        }
-        let Some(record) = self.store.client_by_name(name).await? else { return Ok(None) };
-        let policy = match record.policy_id {
-            Some(id) => {
-                let found = self.store.policy(&record.tenant, id).await?;
-                Some(Arc::new(found.ok_or_else(|| corrupt("a policy"))?.policy))
-            }
-            None => None,
+            ClientProof::Basic { secret, .. } => (secret, ClientAuthMethod::ClientSecretBasic),
+            ClientProof::Post { secret, .. } => (secret, ClientAuthMethod::ClientSecretPost),
         };
-        Ok(Some(UsedClient { record: Arc::new(record), policy, facts: None, spend: None }))
+        let known = found.as_ref().and_then(|client| client.secret);
+        // Without a secret to compare with the same work is done, and refused.
+        let expected = KeyedHash::from_bytes(known.unwrap_or_default().0);
+        let agrees = expected.matches(&KeyedHash::from_bytes(self.client_secret_hash(secret).0));
+        let client = found.filter(|_| agrees && known.is_some()).ok_or(TokenError::Client)?;
+        match client.auth_method {
+            Some(registered) if registered != used => Err(TokenError::ClientMethod(registered)),
+            _ => Ok((client, None)),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod assertions;
 mod authentication;
 mod grants;
 mod peer;
+mod races;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

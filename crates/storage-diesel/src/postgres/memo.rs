@@ -59,6 +59,12 @@ pub(super) struct Known {
     pub(super) principal: Arc<IdentityRecord>,
 }
 
+/// A client, and the identity it is bound to with what limits it.
+struct NamedClient {
+    record: Arc<ClientRecord>,
+    bound: Option<Arc<ActorFacts>>,
+}
+
 /// What holds at one epoch. What was looked for and not found is remembered too.
 #[derive(Default)]
 pub(super) struct Memo {
@@ -68,8 +74,7 @@ pub(super) struct Memo {
     credentials: HashMap<CredentialId, Option<Arc<Known>>>,
     keys: HashMap<SecretHash, Option<Arc<ActorFacts>>>,
     uris: HashMap<SpiffeId, Option<Arc<ActorFacts>>>,
-    /// By the clients bound to them.
-    clients: HashMap<ClientName, Option<Arc<ActorFacts>>>,
+    clients: HashMap<ClientName, Option<NamedClient>>,
     /// Credentials that are remembered, by each link of their lineages; some that were forgotten, too.
     below: HashMap<CredentialId, Vec<CredentialId>>,
     /// How many were noted there since all was forgotten.
@@ -127,8 +132,13 @@ impl Memo {
         match lookup {
             ActorLookup::ApiKey(hash) => self.keys.get(hash)?.as_ref(),
             ActorLookup::Spiffe(uri) => self.uris.get(uri)?.as_ref(),
-            ActorLookup::Client(name) => self.clients.get(name)?.as_ref(),
+            ActorLookup::Client(name) => self.clients.get(name)?.as_ref()?.bound.as_ref(),
         }
+    }
+
+    /// A client that was looked for.
+    pub(super) fn client(&self, name: &ClientName) -> Option<&Arc<ClientRecord>> {
+        self.clients.get(name)?.as_ref().map(|client| &client.record)
     }
 
     /// Read what is wanted, in as many round trips as there are kinds of rows.
@@ -138,14 +148,12 @@ impl Memo {
         let uris: Vec<&SpiffeId> = wanted.uris.iter().collect();
         let actors = if uris.is_empty() { Vec::new() } else { bulk::identities_by_uri(conn, &uris)? };
         let clients = load(wanted.clients.iter(), |names| bulk::clients(conn, names))?;
-        // One that is bound to nobody finds nobody.
-        let clients: Vec<(IdentityId, Arc<ClientRecord>)> =
-            clients.into_iter().filter_map(|client| Some((client.identity?, Arc::new(client)))).collect();
+        let clients: Vec<Arc<ClientRecord>> = clients.into_iter().map(Arc::new).collect();
         let lineages = stored.iter().flat_map(|(_, _, _, record)| record.lineage.links());
         let named: HashSet<IdentityId> = lineages
             .map(|link| link.identity)
             .chain(keys.iter().map(|key| key.identity))
-            .chain(clients.iter().map(|(identity, _)| *identity))
+            .chain(clients.iter().filter_map(|client| client.identity))
             .collect();
         let unknown: Vec<IdentityId> =
             named.into_iter().filter(|id| !self.identities.contains_key(id)).collect();
@@ -163,10 +171,15 @@ impl Memo {
             let facts = self.actor_facts(actor.identity.id, None, None)?;
             self.uris.insert(actor.identity.spiffe_id.clone(), Some(Arc::new(facts)));
         }
-        for (identity, client) in clients {
-            let name = client.client_id.clone();
-            let facts = self.actor_facts(identity, None, Some(client))?;
-            self.clients.insert(name, Some(Arc::new(facts)));
+        for record in clients {
+            // One that is bound to nobody finds nobody.
+            let bound = match record.identity {
+                Some(identity) => {
+                    Some(Arc::new(self.actor_facts(identity, None, Some(Arc::clone(&record)))?))
+                }
+                None => None,
+            };
+            self.clients.insert(record.client_id.clone(), Some(NamedClient { record, bound }));
         }
         // What was not found is known not to be there.
         for jti in &wanted.credentials {
@@ -189,14 +202,15 @@ impl Memo {
         conn: &mut Conn,
         keys: &[ApiKeyRecord],
         actors: &[IdentityRecord],
-        clients: &[(IdentityId, Arc<ClientRecord>)],
+        clients: &[Arc<ClientRecord>],
     ) -> Result<(), StoreError> {
-        let users = keys.iter().map(|key| &key.identity).chain(clients.iter().map(|(identity, _)| identity));
-        let of_users = users.filter_map(|identity| self.identities.get(identity));
+        let bound = clients.iter().filter_map(|client| client.identity);
+        let users = keys.iter().map(|key| key.identity).chain(bound);
+        let of_users = users.filter_map(|identity| self.identities.get(&identity));
         let governing =
             of_users.map(|identity| identity.policy_id).chain(actors.iter().map(|actor| actor.policy_id));
         let own = keys.iter().filter_map(|key| key.policy_id);
-        let own = own.chain(clients.iter().filter_map(|(_, client)| client.policy_id));
+        let own = own.chain(clients.iter().filter_map(|client| client.policy_id));
         let named: HashSet<PolicyId> = governing.chain(own).collect();
         let unknown: Vec<PolicyId> = named.into_iter().filter(|id| !self.policies.contains_key(id)).collect();
         for record in load(unknown.iter(), |ids| bulk::policies(conn, ids))? {

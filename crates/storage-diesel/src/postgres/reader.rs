@@ -7,7 +7,11 @@ use std::thread::JoinHandle;
 use diesel::connection::SimpleConnection;
 use tokio::sync::oneshot;
 use zeroid_identity_model::CredentialId;
-use zeroid_storage::{ActorLookup, CredentialFacts, Epoch, ExchangeFacts, RootFacts, StoreError};
+use zeroid_storage::{
+    ActorLookup, ClientRecord, CredentialFacts, Epoch, ExchangeFacts, RootFacts, StoreError,
+};
+
+use zeroid_token_core::ClientName;
 
 use super::connection::{Link, Target};
 use super::memo::{Memo, Wanted};
@@ -28,6 +32,8 @@ pub(super) enum Ask {
     Exchange(CredentialId, ActorLookup, Answer<ExchangeFacts>),
     /// A credential and what its life is judged by.
     Credential(CredentialId, Answer<Option<Arc<CredentialFacts>>>),
+    /// The client that calls itself so.
+    Client(ClientName, Answer<Option<Arc<ClientRecord>>>),
     /// Whether there is anybody to ask.
     Presence(Answer<()>),
 }
@@ -118,6 +124,7 @@ fn wanted(asks: &[Ask]) -> Wanted {
                 wanted.actor(actor);
             }
             Ask::Credential(jti, _) => wanted.credential(*jti),
+            Ask::Client(name, _) => wanted.actor(&ActorLookup::Client(name.clone())),
             Ask::Presence(_) => {}
         }
     }
@@ -174,6 +181,7 @@ fn answer(asks: Vec<Ask>, memo: &Memo, read: Result<(Epoch, Numbers), StoreError
             Ask::Credential(jti, answer) => {
                 drop(answer.send(Ok(memo.credential(jti).map(|known| Arc::clone(&known.facts)))));
             }
+            Ask::Client(name, answer) => drop(answer.send(Ok(memo.client(&name).cloned()))),
             Ask::Root(actor, answer) => {
                 let actor = memo.actor(&actor).cloned();
                 let facts = match actor {
@@ -202,6 +210,7 @@ fn refuse(asks: Vec<Ask>, why: &StoreError) {
         match ask {
             Ask::Presence(answer) => drop(answer.send(Err(why.clone()))),
             Ask::Credential(_, answer) => drop(answer.send(Err(why.clone()))),
+            Ask::Client(_, answer) => drop(answer.send(Err(why.clone()))),
             Ask::Root(_, answer) => drop(answer.send(Err(why.clone()))),
             Ask::Exchange(_, _, answer) => drop(answer.send(Err(why.clone()))),
         }

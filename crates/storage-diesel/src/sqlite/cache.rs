@@ -9,13 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use zeroid_identity_model::CredentialId;
-use zeroid_storage::{ActorFacts, ActorLookup, CredentialFacts, Epoch, IdentityRecord};
+use zeroid_storage::{ActorFacts, ActorLookup, ClientRecord, CredentialFacts, Epoch, IdentityRecord};
+use zeroid_token_core::ClientName;
 
 use super::changes::Mark;
 use super::shared::Shared;
 
 /// Most actors remembered; beyond it all are forgotten. About 4 KiB each.
 const MOST_ACTORS: usize = 16_384;
+
+/// Most clients remembered by name; beyond it all are forgotten. About 1 KiB each, and 20 with as many keys as can be.
+const MOST_CLIENTS: usize = 4_096;
 
 /// Parts of the memory of credentials, so that threads seldom wait for each other.
 const SHARDS: usize = 16;
@@ -41,12 +45,18 @@ struct Entry {
 pub(super) struct FactCache {
     shared: Arc<Shared>,
     actors: RwLock<HashMap<ActorLookup, (Epoch, Arc<ActorFacts>)>>,
+    clients: RwLock<HashMap<ClientName, (Epoch, Arc<ClientRecord>)>>,
     credentials: [RwLock<HashMap<CredentialId, Entry>>; SHARDS],
 }
 
 impl FactCache {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, actors: RwLock::default(), credentials: std::array::from_fn(|_| RwLock::default()) }
+        Self {
+            shared,
+            actors: RwLock::default(),
+            clients: RwLock::default(),
+            credentials: std::array::from_fn(|_| RwLock::default()),
+        }
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -67,6 +77,22 @@ impl FactCache {
             actors.clear();
         }
         actors.insert(lookup, (epoch, facts));
+    }
+
+    /// The client that calls itself so, if it is known.
+    pub(super) fn client(&self, name: &ClientName) -> Option<Arc<ClientRecord>> {
+        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+        let (read_at, client) = clients.get(name)?;
+        self.shared.changes.facts_hold(*read_at).then(|| Arc::clone(client))
+    }
+
+    /// Remember a client, as read at this epoch.
+    pub(super) fn remember_client(&self, name: ClientName, epoch: Epoch, client: Arc<ClientRecord>) {
+        let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
+        if clients.len() >= MOST_CLIENTS {
+            clients.clear();
+        }
+        clients.insert(name, (epoch, client));
     }
 
     /// A credential's facts, if they are known.

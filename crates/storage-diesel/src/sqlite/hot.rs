@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
-use zeroid_storage::{ActorLookup, CredentialFacts, ExchangeFacts, Issuance, RootFacts, StoreError};
-use zeroid_token_core::{CutOff, CutOffKey, Order, Reason};
+use zeroid_storage::{
+    ActorLookup, ClientRecord, CredentialFacts, ExchangeFacts, Issuance, RootFacts, StoreError,
+};
+use zeroid_token_core::{ClientName, CutOff, CutOffKey, Order, Reason};
 
 use super::SqliteStore;
 use super::memo::exchange_facts;
@@ -67,6 +69,17 @@ impl SqliteStore {
         }
         let read = move |reading: &mut Reading<'_>| Ok(reading.credential(jti)?.map(|known| known.facts));
         self.readers.read_at(Self::reader_of(jti), read).await
+    }
+
+    pub(super) async fn client_named(
+        &self,
+        name: &ClientName,
+    ) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+        if let Some(client) = self.known.client(name) {
+            return Ok(Some(client));
+        }
+        let name = name.clone();
+        self.readers.read(move |reading| reading.client(name)).await
     }
 
     pub(super) async fn store_credential(

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use zeroid_identity_model::{CredentialId, IdentityId};
 use zeroid_storage::{
-    ActorFacts, ActorLookup, CredentialFacts, Epoch, ExchangeFacts, IdentityRecord, StoreError,
+    ActorFacts, ActorLookup, ClientRecord, CredentialFacts, Epoch, ExchangeFacts, IdentityRecord, StoreError,
 };
-use zeroid_token_core::{LiveFacts, Order, Standing};
+use zeroid_token_core::{ClientName, LiveFacts, Order, Standing};
 
 use super::cache::Known;
 use super::reader::Reading;
@@ -89,6 +89,15 @@ impl Reading<'_> {
         let found = single::find_actor(self.conn, lookup)?.map(Arc::new);
         if let Some(found) = &found {
             self.known.remember_actor(lookup.clone(), self.epoch, Arc::clone(found));
+        }
+        Ok(found)
+    }
+
+    /// The client that calls itself so.
+    pub(super) fn client(&mut self, name: ClientName) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+        let found = queries::clients::by_name(self.conn, &name)?.map(Arc::new);
+        if let Some(found) = &found {
+            self.known.remember_client(name, self.epoch, Arc::clone(found));
         }
         Ok(found)
     }

@@ -1,5 +1,7 @@
 //! OAuth clients.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use zeroid_identity_model::{ClientId, Tenant, Timestamp};
 use zeroid_storage::{ClientChange, ClientRecord, ClientStore, Listed, Page, StoreError};
@@ -23,9 +25,8 @@ impl ClientStore for ThisStore {
         self.read_tenant(tenant, move |conn, tenant| queries::clients::of_tenant(conn, tenant, id)).await
     }
 
-    async fn client_by_name(&self, name: &ClientName) -> Result<Option<ClientRecord>, StoreError> {
-        let name = name.clone();
-        self.read(move |conn| queries::clients::by_name(conn, &name)).await
+    async fn client_by_name(&self, name: &ClientName) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+        self.client_named(name).await
     }
 
     async fn clients(&self, tenant: &Tenant, page: Page) -> Result<Listed<ClientRecord>, StoreError> {

@@ -1,6 +1,7 @@
 //! OAuth clients, in memory.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use zeroid_identity_model::{ClientId, Tenant, Timestamp};
@@ -28,8 +29,9 @@ impl ClientStore for MemoryStore {
         Ok(self.lock().client_of(tenant, id).cloned())
     }
 
-    async fn client_by_name(&self, name: &ClientName) -> Result<Option<ClientRecord>, StoreError> {
-        Ok(self.lock().clients.values().find(|client| client.client_id == *name).cloned())
+    async fn client_by_name(&self, name: &ClientName) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+        let state = self.lock();
+        Ok(state.clients.values().find(|client| client.client_id == *name).cloned().map(Arc::new))
     }
 
     async fn clients(&self, tenant: &Tenant, page: Page) -> Result<Listed<ClientRecord>, StoreError> {
