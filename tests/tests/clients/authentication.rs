@@ -81,6 +81,23 @@ fn both_halves_of_basic_are_encoded_as_in_a_form() {
 }
 
 #[test]
+fn a_page_may_ask_whether_it_may_send_the_header() {
+    let server = Server::start();
+    let asked = [
+        ("origin", "https://app.example"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "authorization"),
+    ];
+    let answer = server.client().send("OPTIONS", "/oauth2/token", &asked, Vec::new());
+    assert!(answer.header("access-control-allow-headers").contains("authorization"), "{answer:?}");
+    assert_eq!(
+        answer.header("access-control-allow-credentials"),
+        "",
+        "the browser's own credentials stay out"
+    );
+}
+
+#[test]
 fn whoever_fails_is_told_the_same() {
     let server = Server::start();
     let client = server.client();

@@ -179,7 +179,7 @@ fn preflight(methods: &str) -> Reply {
     Reply::empty(StatusCode::NO_CONTENT)
         .with(ACCESS_CONTROL_ALLOW_ORIGIN, "*")
         .with(ACCESS_CONTROL_ALLOW_METHODS, methods)
-        .with(ACCESS_CONTROL_ALLOW_HEADERS, "content-type, x-request-id")
+        .with(ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, x-request-id")
 }
 
 #[cfg(test)]
