@@ -259,6 +259,7 @@ pub fn credential_view(parts: &CredentialParts<'_>) -> Value {
     });
     Object::of(view)
         .with("requested_scopes", record.requested.as_ref().map(|scopes| json!(scopes)))
+        .text("client_id", record.client_id.as_deref().unwrap_or_default())
         .with("parent_jti", record.parent_jti().map(|jti| jti.to_string().into()))
         .with("delegated_by_wimse_uri", delegator(record).map(Into::into))
         .with("dpop_key_thumbprint", record.confirmation.as_ref().map(|key| key.as_str().into()))

@@ -68,6 +68,7 @@ mod token;
 mod api_keys;
 mod client_auth;
 mod client_keys;
+mod client_rules;
 mod clients;
 mod credentials;
 mod exchange;

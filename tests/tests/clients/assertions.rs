@@ -49,6 +49,17 @@ fn an_assertion_buys_one_token() {
     refused(&look(), 401, "invalid_client");
     refused(&ask_by_assertion(&client, &assertion), 401, "invalid_client");
 
+    // Without `jti` the signed bytes are what is used once, whatever the signature over them.
+    let at = claims(&assertion)["iat"].as_i64().unwrap();
+    let nameless = || {
+        signed(&ec, &client, "job", "JWT", |it, _| {
+            it.as_object_mut().unwrap().remove("jti");
+            (it["iat"], it["exp"]) = (json!(at), json!(at + 100));
+        })
+    };
+    assert_eq!(ask_by_assertion(&client, &nameless()).status, 200);
+    refused(&ask_by_assertion(&client, &nameless()), 401, "invalid_client");
+
     // New keys count at once, and the old ones no more.
     let (new, _) = SigningKey::generate().unwrap();
     let bought = ask_by_assertion(&client, &signed(&ec, &client, "job", "JWT", |_, _| {})).token();

@@ -24,6 +24,7 @@ fn a_client_gets_a_root_of_the_identity_it_is_bound_to() {
     assert_eq!((&told["sub"], &told["client_id"]), (&json!(agent.uri), &json!("billing")));
     assert_eq!((&told["grant_type"], &told["delegation_depth"]), (&json!("client_credentials"), &json!(0)));
     assert!(told.get("act").is_none(), "{told}");
+    assert_eq!(client.get(&format!("/credentials/{}", answer.text("/jti"))).text("/client_id"), "billing");
 
     assert_eq!(made.ask(&client, "").text("/scope"), "read", "what both list, management scopes apart");
     assert_eq!(made.ask(&client, "nhi:manage").text("/scope"), "nhi:manage", "both list it");
