@@ -57,6 +57,21 @@ fn the_readmes_python_does_the_same_in_at_most_20_lines() {
 }
 
 #[test]
+fn an_agent_with_a_key_gets_a_token_as_the_token_flows_say() {
+    let server = Server::start();
+    let script = snippet("docs/token-flows.md", "jwt-bearer");
+    let Some(printed) = run_python_text(&server, &script) else { return };
+    assert_eq!(printed.trim().rsplit('/').next(), Some("keyed"), "{printed}");
+}
+
+#[test]
+fn a_client_gets_its_identitys_token_as_the_token_flows_say() {
+    let printed = shell("docs/token-flows.md", "client-credentials");
+    let lines: Vec<&str> = printed.lines().collect();
+    assert!(lines[0].ends_with("/agent/billing") && lines[1] == "invoices:read", "{printed}");
+}
+
+#[test]
 fn the_identity_model_shows_an_identity() {
     let printed = shell("docs/identity-model.md", "identity-model");
     let lines: Vec<&str> = printed.lines().collect();

@@ -1,13 +1,14 @@
-//! A Python that has the SDK and schemathesis, for the end-to-end tests.
+//! A Python that has the SDK, a client library of another house and schemathesis, for the end-to-end tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process::{capture, run};
 
-/// What the tests drive and are driven by, unmodified from PyPI: the SDK, and what holds the server against its OpenAPI
-/// document.
-const PACKAGES: [(&str, &str); 2] = [("highflame", "0.10.0"), ("schemathesis", "4.32.5")];
+/// What the tests drive and are driven by, unmodified from PyPI: the SDK, an OAuth client that knows nothing of this
+/// server, and what holds the server against its OpenAPI document.
+const PACKAGES: [(&str, &str); 3] =
+    [("highflame", "0.10.0"), ("authlib", "1.9.10"), ("schemathesis", "4.32.5")];
 
 /// The variable by which the tests find that Python.
 pub(crate) const VARIABLE: &str = "ZEROID_TEST_PYTHON";

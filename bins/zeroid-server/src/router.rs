@@ -151,6 +151,11 @@ fn table() -> Vec<Route> {
         Admin "/credential-policies/{id}" {
             GET => policies::get, PATCH => policies::update, DELETE => policies::delete
         }
+        Admin "/oauth/clients" { POST => clients::create, GET => clients::list }
+        Admin "/oauth/clients/{id}" {
+            GET => clients::get, PATCH => clients::update, DELETE => clients::delete
+        }
+        Admin "/oauth/clients/{id}/rotate-secret" { POST => clients::rotate_secret }
         Admin "/credentials" { GET => credentials::list }
         Admin "/credentials/{id}" { GET => credentials::get }
         Admin "/credentials/{id}/revoke" { POST => credentials::revoke }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use zeroid_core::{CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS};
+use zeroid_core::{CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS, Inspection};
 use zeroid_fetch::Allowed;
 use zeroid_identity_model::TrustDomain;
 use zeroid_jose::{Secret, TargetUri};
@@ -85,6 +85,8 @@ pub struct Settings {
     pub profile: Profile,
     /// The kind of token issued.
     pub token_typ: TokenTyp,
+    /// Who may introspect and revoke tokens.
+    pub inspection: Inspection,
     /// The log filter.
     pub log_level: String,
     /// An operator key from the environment.
@@ -259,8 +261,7 @@ impl Settings {
                 return refuse("wimse_domain is required: the trust domain of every SPIFFE ID".to_owned());
             }
         };
-        only(values, "introspection", "possession", "this release answers whoever presents a token")?;
-        only(values, "registration", "closed", "this release registers no OAuth clients")?;
+        only(values, "registration", "closed", "clients are registered by administrators alone")?;
         let operator_key = values.take("operator_key");
         if operator_key.is_some_and(|key| key.chars().count() < MIN_OPERATOR_KEY_CHARS) {
             return refuse(format!("operator_key must have at least {MIN_OPERATOR_KEY_CHARS} characters"));
@@ -273,6 +274,11 @@ impl Settings {
             None | Some("zeroid") => Profile::Zeroid,
             Some("rfc8693") => Profile::Rfc8693,
             Some(_) => return refuse("token_profile must be zeroid or rfc8693".to_owned()),
+        };
+        let inspection = match values.take("introspection") {
+            None | Some("possession") => Inspection::Possession,
+            Some("required") => Inspection::Required,
+            Some(_) => return refuse("introspection must be possession or required".to_owned()),
         };
         let token_typ = match values.take("token_typ") {
             None | Some("at+jwt") => TokenTyp::AccessToken,
@@ -290,6 +296,7 @@ impl Settings {
             delegated_ttl_seconds: values.seconds("delegated_ttl_seconds", DELEGATED_TTL_SECONDS)?,
             profile,
             token_typ,
+            inspection,
             log_level: values.take("log_level").unwrap_or("info").to_owned(),
             operator_key: operator_key.map(Secret::new),
             master_key: values.take("master_key").map(Secret::new),
@@ -322,6 +329,7 @@ impl Settings {
         line("delegated_ttl_seconds", &self.delegated_ttl_seconds.to_string());
         line("token_profile", self.profile.as_str());
         line("token_typ", self.token_typ.as_str());
+        line("introspection", self.inspection.as_str());
         line("always_verify_signatures", &self.always_verify_signatures.to_string());
         line("credential_retention_days", &self.credential_retention_days.to_string());
         line("dpop_nonce_required", &self.dpop_nonce_required.to_string());
@@ -426,7 +434,11 @@ mod tests {
         refused("issuer = 'http://id.example'\nwimse_domain='a'", "must be https");
         refused("issuer = 'https://id.example/'\nwimse_domain='a'", "final slash");
         refused(&format!("{GOOD}operator_key = 'short'"), "at least 32");
-        refused(&format!("{GOOD}introspection = 'required'"), "introspection must be possession");
+        refused(&format!("{GOOD}introspection = 'nobody'"), "introspection must be possession or required");
+        assert_eq!(
+            of(&format!("{GOOD}introspection = 'required'"), false).unwrap().inspection,
+            Inspection::Required
+        );
         refused(&format!("{GOOD}registration = 'open'"), "registration must be closed");
         refused(&format!("{GOOD}database_url = 'mysql://x'"), "sqlite://PATH or postgresql://");
         refused(

@@ -48,7 +48,8 @@ pub use master::{HashPurpose, KeyedHash, MasterKey, MasterKeyError, TokenDigest,
 pub use public_key::{MAX_PEM_BYTES, MAX_RSA_BITS, MIN_RSA_BITS, PublicKey, PublicKeyError};
 pub use random::{Random, RandomError, SystemRandom};
 pub use secret::{
-    API_KEY_PREFIX, OPERATOR_KEY_PREFIX, Secret, display_prefix, generate_secret, uuid_v7_bytes,
+    API_KEY_PREFIX, CLIENT_SECRET_PREFIX, OPERATOR_KEY_PREFIX, Secret, display_prefix, generate_secret,
+    uuid_v7_bytes,
 };
 pub use signer::{HeldKey, Signer, SignerError};
 pub use signing::{SignError, SigningKey, content_mark, sha256};

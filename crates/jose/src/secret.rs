@@ -12,6 +12,9 @@ use crate::random::{Random, RandomError};
 /// What an API key starts with.
 pub const API_KEY_PREFIX: &str = "zid_sk_";
 
+/// What a client secret starts with.
+pub const CLIENT_SECRET_PREFIX: &str = "zid_cs_";
+
 /// What a generated operator key starts with.
 pub const OPERATOR_KEY_PREFIX: &str = "zid_op_";
 

@@ -6,7 +6,7 @@ use zeroid_token_core::{CredentialRecord, Lineage, ScopeSet};
 
 use crate::Shared;
 use crate::fixtures::{
-    api_key, at, hash, identity, identity_id, is_live, issuance, issued_child, issued_root, jti,
+    api_key, at, by_key, hash, identity, identity_id, is_live, issuance, issued_child, issued_root, jti,
     judged_child, key_id, link, ours, policy, policy_id, populated, record, signing_key,
 };
 
@@ -27,7 +27,10 @@ pub async fn what_is_registered_reads_back_exactly(store: Shared) {
         let by_uri = store.identity_by_spiffe_id(&tenant, &record.identity.spiffe_id).await.unwrap();
         assert_eq!(by_uri, Some(record.clone()));
         assert_eq!(store.api_key(&tenant, key_id(number)).await.unwrap(), Some(key.clone()));
-        let facts = store.key_facts(&hash(number)).await.unwrap().unwrap();
+        let by_uri = ActorLookup::Spiffe(record.identity.spiffe_id.clone());
+        let facts = store.root_facts(&by_uri).await.unwrap().unwrap();
+        assert_eq!((&*facts.actor.identity, facts.actor.key.is_none()), (&record, true));
+        let facts = store.root_facts(&by_key(number)).await.unwrap().unwrap();
         assert_eq!(*facts.actor.identity, record);
         assert_eq!(*facts.actor.policy, policy(&tenant, 1).policy);
         let (found, own) = facts.actor.key.clone().unwrap();
@@ -46,7 +49,7 @@ pub async fn an_identity_and_its_key_are_stored_together_or_not_at_all(store: Sh
     let refused = store.register(identity(&tenant, 1, policy_id(1)), Some(key)).await;
     assert_eq!(refused, Err(Conflict::NoSuchPolicy.into()));
     assert_eq!(store.identity(&tenant, identity_id(1)).await.unwrap(), None);
-    assert!(store.key_facts(&hash(1)).await.unwrap().is_none());
+    assert!(store.root_facts(&by_key(1)).await.unwrap().is_none());
 }
 
 /// A policy lives through its versions.
@@ -63,13 +66,13 @@ pub async fn policies_are_made_changed_and_deleted(store: Shared) {
     assert_eq!(store.change_policy(record).await, Err(StoreError::Stale));
 
     store.register(identity(&tenant, 1, policy_id(1)), None).await.unwrap();
-    let in_use = Conflict::PolicyInUse { identities: 1, keys: 0 };
+    let in_use = Conflict::PolicyInUse { identities: 1, keys: 0, clients: 0 };
     assert_eq!(store.delete_policy(&tenant, policy_id(1)).await, Err(in_use.into()));
     store.create_policy(policy(&tenant, 2)).await.unwrap();
     let mut key = api_key(&tenant, 1, identity_id(1));
     key.policy_id = Some(policy_id(2));
     store.create_api_key(key).await.unwrap();
-    let in_use = Conflict::PolicyInUse { identities: 0, keys: 1 };
+    let in_use = Conflict::PolicyInUse { identities: 0, keys: 1, clients: 0 };
     assert_eq!(store.delete_policy(&tenant, policy_id(2)).await, Err(in_use.into()));
     let reason = zeroid_token_core::Reason::new("done");
     store.revoke_api_key(&tenant, key_id(1), &reason, at(1)).await.unwrap();
@@ -158,7 +161,7 @@ pub async fn a_sweep_expires_and_forgets(store: Shared) {
     let mut ending = identity(&tenant, 3, policy_id(1));
     ending.identity.expires_at = Some(at(5));
     store.register(ending, None).await.unwrap();
-    let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+    let facts = store.root_facts(&by_key(1)).await.unwrap().unwrap();
     let mut issuance = issuance(record(Lineage::root_of(link(&tenant, 1, 1, facts.order))), facts.epoch);
     issuance.spends = vec![
         Spend { scope: "a".to_owned(), hash: SecretHash([1; 32]), forget_at: at(5) },
@@ -185,7 +188,7 @@ pub async fn what_ended_long_ago_is_forgotten_and_what_lives_is_whole(store: Sha
     let root = |number, expires_at| {
         let (store, tenant) = (&store, &tenant);
         async move {
-            let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+            let facts = store.root_facts(&by_key(1)).await.unwrap().unwrap();
             let lineage = Lineage::root_of(link(tenant, number, 1, facts.order));
             let record = CredentialRecord { expires_at, ..record(lineage) };
             store.issue(issuance(record.clone(), facts.epoch)).await.unwrap();
@@ -229,7 +232,7 @@ pub async fn what_ended_long_ago_is_forgotten_and_what_lives_is_whole(store: Sha
 /// What is not there is absent, never an error.
 pub async fn facts_of_unknown_things_are_absent(store: Shared) {
     let tenant = ours();
-    assert!(store.key_facts(&hash(1)).await.unwrap().is_none());
+    assert!(store.root_facts(&by_key(1)).await.unwrap().is_none());
     assert!(store.credential_facts(jti(1)).await.unwrap().is_none());
     let exchange = store.exchange_facts(jti(1), &ActorLookup::ApiKey(hash(1))).await.unwrap();
     assert!(exchange.subject.is_none() && exchange.actor.is_none() && exchange.principal.is_none());

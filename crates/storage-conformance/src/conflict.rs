@@ -8,7 +8,7 @@ use zeroid_token_core::{CutOffKey, Lineage, Reason};
 
 use crate::Shared;
 use crate::fixtures::{
-    api_key, at, hash, identity, identity_id, issuance, issued_root, jti, key_id, link, ours, policy,
+    api_key, at, by_key, identity, identity_id, issuance, issued_root, jti, key_id, link, ours, policy,
     policy_id, populated, record,
 };
 
@@ -51,7 +51,7 @@ pub async fn something_single_use_is_used_once(store: Shared) {
     let attempt = |number, scope: &str| {
         let (store, tenant, spend) = (store.clone(), tenant.clone(), spend(scope));
         async move {
-            let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+            let facts = store.root_facts(&by_key(1)).await.unwrap().unwrap();
             let fresh = record(Lineage::root_of(link(&tenant, number, 1, facts.order)));
             store
                 .issue(zeroid_storage::Issuance { spends: vec![spend], ..issuance(fresh, facts.epoch) })
@@ -76,7 +76,7 @@ pub async fn what_is_spent_with_nothing_issued_is_spent(store: Shared) {
     let issued = |number: u64, spends: Vec<Spend>| {
         let (store, tenant) = (store.clone(), tenant.clone());
         async move {
-            let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+            let facts = store.root_facts(&by_key(1)).await.unwrap().unwrap();
             let fresh = record(Lineage::root_of(link(&tenant, number, 1, facts.order)));
             store.issue(zeroid_storage::Issuance { spends, ..issuance(fresh, facts.epoch) }).await
         }
@@ -151,7 +151,7 @@ pub async fn a_refused_issuance_uses_nothing_up(store: Shared) {
     let tenant = ours();
     populated(&store, &tenant, 1, 1).await;
     let spend = Spend { scope: "a".to_owned(), hash: SecretHash([5; 32]), forget_at: at(60) };
-    let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+    let facts = store.root_facts(&by_key(1)).await.unwrap().unwrap();
     let mut fresh = record(Lineage::root_of(link(&tenant, 1, 1, facts.order)));
     fresh.expires_at = at(1);
     let dead =

@@ -7,7 +7,7 @@ use zeroid_token_core::{CutOffKey, Lineage, Reason};
 
 use crate::Shared;
 use crate::fixtures::{
-    at, hash, identity, identity_id, is_live, issuance, issued_child, issued_root, jti, link, ours, policy,
+    at, by_key, identity, identity_id, is_live, issuance, issued_child, issued_root, jti, link, ours, policy,
     policy_id, populated, record, signing_key,
 };
 
@@ -59,7 +59,7 @@ pub async fn of_many_claims_on_one_spend_one_wins(store: Shared) {
         .map(|number| {
             let store = store.clone();
             tokio::spawn(async move {
-                let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+                let facts = store.root_facts(&by_key(1)).await.unwrap().unwrap();
                 let fresh = record(Lineage::root_of(link(&ours(), number, 1, facts.order)));
                 let spend = Spend { scope: "a".to_owned(), hash: SecretHash([5; 32]), forget_at: at(60) };
                 store
@@ -91,7 +91,7 @@ pub async fn of_many_that_spend_and_issue_one_wins(store: Shared) {
                     if number % 2 == 0 {
                         return store.spend_once(spend).await;
                     }
-                    let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+                    let facts = store.root_facts(&by_key(1)).await.unwrap().unwrap();
                     let number = 100 * u64::from(round) + number;
                     let fresh = record(Lineage::root_of(link(&ours(), number, 1, facts.order)));
                     store
@@ -124,7 +124,7 @@ pub async fn orders_never_repeat(store: Shared) {
             tokio::spawn(async move {
                 let mut drawn = Vec::new();
                 for _ in 0..100 {
-                    drawn.push(store.key_facts(&hash(1)).await.unwrap().unwrap().order);
+                    drawn.push(store.root_facts(&by_key(1)).await.unwrap().unwrap().order);
                 }
                 drawn
             })

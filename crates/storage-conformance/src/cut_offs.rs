@@ -6,8 +6,8 @@ use zeroid_token_core::{CutOffKey, Dead, Reason};
 
 use crate::Shared;
 use crate::fixtures::{
-    api_key, at, hash, identity_id, is_live, issuance, issued_child, issued_root, jti, judged_child, key_id,
-    link, ours, policy, policy_id, populated, record, signing_key, theirs,
+    api_key, at, by_key, identity_id, is_live, issuance, issued_child, issued_root, jti, judged_child,
+    key_id, link, ours, policy, policy_id, populated, record, signing_key, theirs,
 };
 
 fn why(text: &str) -> Reason {
@@ -89,7 +89,7 @@ pub async fn a_signing_key_is_cut_in_every_tenant(store: Shared) {
     let cut = [("kid-1".parse().unwrap(), why("stolen"))];
     store.change_signing_keys(&keys, vec![signing_key(2)], &cut, at(11)).await.unwrap();
     assert!(!is_live(&store, jti(1)).await && !is_live(&store, jti(2)).await);
-    let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+    let facts = store.root_facts(&by_key(1)).await.unwrap().unwrap();
     let late = record(zeroid_token_core::Lineage::root_of(link(&ours, 5, 1, facts.order)));
     let refused = store.issue(issuance(late, facts.epoch)).await;
     assert!(matches!(refused, Err(StoreError::Dead(_))), "nothing it signs ever lives again: {refused:?}");
@@ -121,7 +121,7 @@ pub async fn a_dead_chain_takes_no_child(store: Shared) {
     assert!(matches!(refused, StoreError::Dead(dead) if matches!(*dead, Dead::CutOff(_))));
     assert!(store.credential_facts(jti(2)).await.unwrap().is_none());
     // An order drawn before the cut-off is covered by it, even when the credential is stored after.
-    let facts = store.key_facts(&hash(2)).await.unwrap().unwrap();
+    let facts = store.root_facts(&by_key(2)).await.unwrap().unwrap();
     store.cut_off(&tenant, &CutOffKey::Identity(identity_id(2)), &why("x"), at(12)).await.unwrap();
     let late = record(zeroid_token_core::Lineage::root_of(link(&tenant, 3, 2, facts.order)));
     assert!(matches!(store.issue(issuance(late, facts.epoch)).await, Err(StoreError::Dead(_))));
@@ -136,7 +136,7 @@ pub async fn a_changed_fact_refuses_an_issuance(store: Shared) {
         let store = store.clone();
         let tenant = tenant.clone();
         async move {
-            let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+            let facts = store.root_facts(&by_key(1)).await.unwrap().unwrap();
             let fresh = record(zeroid_token_core::Lineage::root_of(link(&tenant, 1, 1, facts.order)));
             let mut changed = policy(&tenant, 1);
             changed.policy.version = facts.actor.policy.version + 1;
@@ -198,6 +198,6 @@ pub async fn a_revoked_key_cuts_what_it_minted(store: Shared) {
     assert_eq!(cut.key, CutOffKey::ApiKey(key_id(1)));
     assert!(!is_live(&store, jti(1)).await);
     assert_eq!(store.revoke_api_key(&tenant, key_id(1), &why("x"), at(12)).await, Err(StoreError::NotFound));
-    let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+    let facts = store.root_facts(&by_key(1)).await.unwrap().unwrap();
     assert!(facts.actor.key.as_ref().unwrap().0.revoked.is_some(), "a revoked key is told as such");
 }

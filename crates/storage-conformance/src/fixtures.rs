@@ -2,12 +2,12 @@
 
 use serde_json::json;
 use zeroid_identity_model::{
-    ApiKeyId, CredentialId, ExternalId, Identity, IdentityId, IdentityType, Kind, Owner, PolicyId, SpiffeId,
-    Status, SubType, Tenant, Timestamp, TrustLevel,
+    ApiKeyId, ClientId, CredentialId, ExternalId, Identity, IdentityId, IdentityType, Kind, Owner, PolicyId,
+    SpiffeId, Status, SubType, Tenant, Timestamp, TrustLevel,
 };
 use zeroid_storage::{
-    ActorLookup, ApiKeyRecord, CredentialDigest, Environment, Epoch, IdentityRecord, Issuance, PolicyRecord,
-    SecretHash, SigningKeyRecord, StoreError,
+    ActorLookup, ApiKeyRecord, ClientRecord, CredentialDigest, Environment, Epoch, IdentityRecord, Issuance,
+    PolicyRecord, SecretHash, SigningKeyRecord, StoreError,
 };
 use zeroid_token_core::{
     Audience, CredentialRecord, DecidedBy, GrantType, Lineage, Link, Order, Policy, ScopeSet, Source,
@@ -67,6 +67,11 @@ pub fn hash(number: u64) -> SecretHash {
     let mut bytes = [9; 32];
     bytes[24..].copy_from_slice(&number.to_be_bytes());
     SecretHash(bytes)
+}
+
+/// Whoever authenticates with the n-th key.
+pub fn by_key(number: u64) -> ActorLookup {
+    ActorLookup::ApiKey(hash(number))
 }
 
 /// Scopes of a text.
@@ -156,6 +161,42 @@ pub fn api_key(tenant: &Tenant, number: u64, identity: IdentityId) -> ApiKeyReco
     }
 }
 
+/// The n-th client id.
+pub fn client_id(number: u64) -> ClientId {
+    ClientId::from_bytes(bytes(5, number))
+}
+
+/// The n-th client of a tenant, with a secret.
+pub fn client(tenant: &Tenant, number: u64, identity: Option<IdentityId>) -> ClientRecord {
+    ClientRecord {
+        id: client_id(number),
+        tenant: tenant.clone(),
+        client_id: format!("client {number} a%2B:=").parse().unwrap(),
+        name: format!("Client {number} — “quoted”"),
+        description: "a client".to_owned(),
+        identity,
+        auth_method: None,
+        secret: Some(hash(1_000 + number)),
+        hash_key_version: 1,
+        jwks: None,
+        grant_types: vec![GrantType::ClientCredentials, GrantType::TokenExchange],
+        scopes: Some(scopes("a b")),
+        policy_id: None,
+        redirect_uris: vec!["http://127.0.0.1/callback".to_owned()],
+        access_token_ttl_seconds: Some(600),
+        refresh_token_ttl_seconds: None,
+        software_id: "soft".to_owned(),
+        software_version: "1".to_owned(),
+        contacts: vec!["dev@acme.example".to_owned()],
+        metadata: json!({"a": [1]}),
+        is_active: true,
+        created_at: at(i64::try_from(number).unwrap()),
+        created_by: "dev@acme.example".to_owned(),
+        updated_at: at(i64::try_from(number).unwrap()),
+        version: 1,
+    }
+}
+
 /// A signing key; those of even numbers live elsewhere.
 pub fn signing_key(number: u64) -> SigningKeyRecord {
     SigningKeyRecord {
@@ -191,6 +232,7 @@ pub fn link(tenant: &Tenant, number: u64, presenter: u64, order: Order) -> Link 
         subject: record.identity.spiffe_id,
         owner: record.identity.owner,
         source: Source::ApiKey(key_id(presenter)),
+        beside: Vec::new(),
         family: None,
         kid: "kid-1".parse().unwrap(),
         issued_at: at(i64::try_from(number).unwrap()),
@@ -203,6 +245,7 @@ pub fn record(lineage: Lineage) -> CredentialRecord {
     CredentialRecord {
         lineage,
         grant_type: GrantType::ApiKey,
+        client_id: None,
         expires_at: at(3600).floor_to_second(),
         usable: scopes("a b"),
         delegable: scopes("c"),
@@ -223,7 +266,7 @@ pub fn issuance(record: CredentialRecord, epoch: Epoch) -> Issuance {
 
 /// Store the n-th credential as a root of an identity that is stored with its key.
 pub async fn issued_root(store: &Shared, tenant: &Tenant, number: u64, presenter: u64) -> CredentialRecord {
-    let facts = store.key_facts(&hash(presenter)).await.unwrap().expect("the key is stored");
+    let facts = store.root_facts(&by_key(presenter)).await.unwrap().expect("the key is stored");
     let record = record(Lineage::root_of(link(tenant, number, presenter, facts.order)));
     store.issue(issuance(record.clone(), facts.epoch)).await.unwrap();
     record
@@ -236,7 +279,7 @@ pub async fn judged_child(
     number: u64,
     presenter: u64,
 ) -> Result<Issuance, StoreError> {
-    let facts = store.exchange_facts(parent.jti(), &ActorLookup::ApiKey(hash(presenter))).await.unwrap();
+    let facts = store.exchange_facts(parent.jti(), &by_key(presenter)).await.unwrap();
     let subject = facts.subject.expect("the parent is stored");
     let dead = |dead| StoreError::Dead(Box::new(dead));
     zeroid_token_core::live(&subject.record, &subject.live, at(10)).map_err(dead)?;

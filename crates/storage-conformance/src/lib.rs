@@ -10,7 +10,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! The tiers: basic, facts, cut-offs, lists, conflict (two claims, exactly one wins), contention, cancellation, and
+//! The tiers: basic, facts, clients, cut-offs, lists, conflict (two claims, exactly one wins), contention, cancellation, and
 //! tenant isolation. It knows no backend.
 #![allow(
     clippy::unwrap_used,
@@ -22,6 +22,7 @@
 )]
 
 pub mod basic;
+pub mod clients;
 pub mod conflict;
 pub mod contention;
 pub mod cut_offs;
@@ -49,6 +50,11 @@ macro_rules! store_conformance {
                 signing_keys_are_kept_in_order, server_facts_are_written_once, a_sweep_expires_and_forgets,
                 what_ended_long_ago_is_forgotten_and_what_lives_is_whole,
                 facts_of_unknown_things_are_absent,
+            ],
+            clients: [
+                a_client_reads_back_exactly, a_client_name_is_given_once, a_client_refers_to_what_its_tenant_has,
+                what_ends_a_client_ends_what_it_was_issued, a_changed_client_refuses_an_issuance,
+                something_spent_alone_is_used_once, clients_are_seen_by_their_tenant_alone,
             ],
             cut_offs: [
                 a_bounded_cut_off_covers_what_came_before, a_later_cut_off_leaves_the_earlier_one,

@@ -52,7 +52,7 @@ async fn main() {
         run.store.issue(root).await.unwrap();
     })
     .await;
-    measure(&run, "key_facts", |run, number| async move {
+    measure(&run, "root_facts", |run, number| async move {
         run.agents[number % run.agents.len()].facts(&run.store).await;
         tokio::task::yield_now().await;
     })

@@ -50,6 +50,8 @@ struct Record<'r> {
     may_act: Option<Vec<&'r str>>,
     #[n(13)]
     decided_by: Vec<Decided>,
+    #[b(14)]
+    client_id: Option<&'r str>,
 }
 
 #[derive(Encode, Decode)]
@@ -72,6 +74,8 @@ struct PackedLink<'r> {
     owner: Option<&'r str>,
     #[n(8)]
     family: Option<Id>,
+    #[n(9)]
+    beside: Option<Vec<PackedSource>>,
 }
 
 #[derive(Encode, Decode)]
@@ -103,6 +107,7 @@ pub(crate) fn pack(record: &CredentialRecord) -> Result<Vec<u8>, StoreError> {
     let CredentialRecord {
         lineage,
         grant_type,
+        client_id,
         expires_at,
         usable,
         delegable,
@@ -132,6 +137,7 @@ pub(crate) fn pack(record: &CredentialRecord) -> Result<Vec<u8>, StoreError> {
         confirmation: confirmation.as_ref().map(|thumbprint| thumbprint.as_str()),
         may_act: may_act.as_ref().map(|named| named.iter().map(|id| id.as_str()).collect()),
         decided_by: decided_by.iter().map(Decided::of).collect(),
+        client_id: client_id.as_deref(),
     };
     let mut bytes = Vec::with_capacity(512);
     minicbor::encode(&packed, &mut bytes).map_err(|error| corrupt(WHAT, error))?;
@@ -156,6 +162,7 @@ pub(crate) fn unpack(bytes: &[u8]) -> Result<CredentialRecord, StoreError> {
     Ok(CredentialRecord {
         lineage: Lineage::try_from(links).map_err(|error| corrupt(WHAT, error))?,
         grant_type: parse(packed.grant_type)?,
+        client_id: packed.client_id.map(str::to_owned),
         expires_at: Timestamp::from_micros(packed.expires_at),
         usable: parse(&packed.usable)?,
         delegable: packed.delegable.as_deref().map_or_else(|| Ok(ScopeSet::nothing()), parse)?,
@@ -171,7 +178,9 @@ pub(crate) fn unpack(bytes: &[u8]) -> Result<CredentialRecord, StoreError> {
 impl<'r> PackedLink<'r> {
     fn of(link: &'r Link) -> Self {
         // Every member by name, as above; the tenant stands beside them.
-        let Link { jti, tenant: _, identity, subject, owner, source, family, kid, issued_at, order } = link;
+        let Link { jti, tenant: _, identity, subject, owner, source, beside, family, kid, issued_at, order } =
+            link;
+        let beside = beside.iter().copied().map(PackedSource::of);
         Self {
             jti: (*jti.as_bytes()).into(),
             identity: (*identity.as_bytes()).into(),
@@ -182,6 +191,7 @@ impl<'r> PackedLink<'r> {
             order: order.0,
             owner: owner.as_ref().map(|owner| owner.as_str()),
             family: family.map(|family| (*family.as_bytes()).into()),
+            beside: (!link.beside.is_empty()).then(|| beside.collect()),
         }
     }
 
@@ -193,6 +203,7 @@ impl<'r> PackedLink<'r> {
             subject: parse(self.subject)?,
             owner: self.owner.map(parse).transpose()?,
             source: self.source.unpack(),
+            beside: self.beside.iter().flatten().map(PackedSource::unpack).collect(),
             family: self.family.map(|family| FamilyId::from_bytes(*family)),
             kid: parse(self.kid)?,
             issued_at: Timestamp::from_micros(self.issued_at),

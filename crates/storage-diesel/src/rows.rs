@@ -4,11 +4,13 @@ use diesel::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroid_identity_model::Timestamp;
-use zeroid_storage::{ApiKeyRecord, IdentityRecord, Issuance, PolicyRecord, SecretHash, StoreError};
+use zeroid_storage::{
+    ApiKeyRecord, ClientRecord, IdentityRecord, Issuance, PolicyRecord, SecretHash, StoreError,
+};
 
 use crate::error::corrupt;
 use crate::packed::pack;
-use crate::schema::{api_keys, credentials, identities, policies};
+use crate::schema::{api_keys, clients, credentials, identities, policies};
 
 pub(crate) fn to_json<T: Serialize>(what: &str, record: &T) -> Result<String, StoreError> {
     let mut body = Vec::with_capacity(1024);
@@ -149,6 +151,55 @@ impl ApiKeyRead {
         record.hash = SecretHash(bytes("api key", &self.hash)?);
         record.usage_count = unsigned(self.usage_count);
         record.last_used_at = self.last_used_at.map(Timestamp::from_micros);
+        Ok(record)
+    }
+}
+
+#[derive(Insertable, AsChangeset)]
+#[diesel(table_name = clients, treat_none_as_null = true, treat_none_as_default_value = false)]
+pub(crate) struct ClientRow {
+    id: Vec<u8>,
+    tenant_id: i64,
+    client_id: String,
+    identity_id: Option<Vec<u8>>,
+    policy_id: Option<Vec<u8>>,
+    secret_hash: Option<Vec<u8>>,
+    version: i64,
+    created_at: i64,
+    body: String,
+}
+
+impl ClientRow {
+    pub(crate) fn of(tenant_id: i64, record: &ClientRecord) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: record.id.as_bytes().to_vec(),
+            tenant_id,
+            client_id: record.client_id.to_string(),
+            identity_id: record.identity.map(|id| id.as_bytes().to_vec()),
+            policy_id: record.policy_id.map(|id| id.as_bytes().to_vec()),
+            secret_hash: record.secret.map(|hash| hash.0.to_vec()),
+            version: signed(record.version),
+            created_at: record.created_at.as_micros(),
+            body: to_json("client", record)?,
+        })
+    }
+}
+
+/// What of a client is read: the record, and the hash that is kept apart.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = clients)]
+pub(crate) struct ClientRead {
+    secret_hash: Option<Vec<u8>>,
+    body: String,
+}
+
+impl ClientRead {
+    pub(crate) fn record(self) -> Result<ClientRecord, StoreError> {
+        let mut record: ClientRecord = from_json("client", &self.body)?;
+        record.secret = match self.secret_hash {
+            Some(hash) => Some(SecretHash(bytes("client", &hash)?)),
+            None => None,
+        };
         Ok(record)
     }
 }

@@ -54,6 +54,19 @@ diesel::table! {
     }
 }
 diesel::table! {
+    clients (id) {
+        id -> Binary,
+        tenant_id -> BigInt,
+        client_id -> Text,
+        identity_id -> Nullable<Binary>,
+        policy_id -> Nullable<Binary>,
+        secret_hash -> Nullable<Binary>,
+        version -> BigInt,
+        created_at -> BigInt,
+        body -> Text,
+    }
+}
+diesel::table! {
     credentials (jti) {
         jti -> Binary,
         tenant_id -> BigInt,

@@ -48,14 +48,21 @@ pub enum Conflict {
     /// Another policy of the tenant has this name.
     #[error("a credential policy with this name exists")]
     PolicyName,
-    /// Identities or keys use the policy, or it is the tenant's default.
-    #[error("the credential policy is in use by {identities} identities and {keys} API keys")]
+    /// Identities, keys or clients use the policy, or it is the tenant's default.
+    #[error(
+        "the credential policy is in use by {identities} identities, {keys} API keys and {clients} clients"
+    )]
     PolicyInUse {
         /// How many identities.
         identities: u64,
         /// How many keys.
         keys: u64,
+        /// How many clients.
+        clients: u64,
     },
+    /// A client of this `client_id` exists, in this tenant or another.
+    #[error("a client with this client_id exists")]
+    ClientName,
     /// The policy it refers to does not exist in the tenant.
     #[error("the credential policy does not exist")]
     NoSuchPolicy,

@@ -5,8 +5,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use zeroid_identity_model::{ApiKeyId, Identity, IdentityId, PolicyId, SpiffeId, Tenant, Timestamp};
-use zeroid_token_core::{CredentialRecord, CutOff, KeyId, LiveFacts, Order, Policy, Reason, ScopeSet};
+use zeroid_identity_model::{
+    ApiKeyId, ClientId, Identity, IdentityId, PolicyId, SpiffeId, Tenant, Timestamp,
+};
+use zeroid_token_core::{
+    ClientName, CredentialRecord, CutOff, KeyId, LiveFacts, Order, Policy, Reason, ScopeSet,
+};
+
+use crate::clients::ClientRecord;
 
 /// The keyed hash of a secret we generated. Only this type reaches a column.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -174,12 +180,14 @@ pub enum Guard {
     Policy(PolicyId, u64),
     /// An API key that was not revoked.
     ApiKey(ApiKeyId),
+    /// A client and its version.
+    Client(ClientId, u64),
 }
 
-/// Everything about an API key that one issuance needs, read together.
+/// Everything one issuance at a root needs, read together.
 #[derive(Clone, Debug)]
-pub struct KeyFacts {
-    /// The key and who holds it.
+pub struct RootFacts {
+    /// Who asks, and what limits it.
     pub actor: Arc<ActorFacts>,
     /// An order drawn for the credential.
     pub order: Order,
@@ -187,7 +195,7 @@ pub struct KeyFacts {
     pub epoch: Epoch,
 }
 
-/// An identity with the policies and the key that limit it.
+/// An identity with the policies, the key and the client that limit it.
 #[derive(Clone, Debug)]
 pub struct ActorFacts {
     /// The identity.
@@ -196,15 +204,19 @@ pub struct ActorFacts {
     pub policy: Arc<Policy>,
     /// The key used, with its own policy if it has one. Revoked and expired keys are given too.
     pub key: Option<(ApiKeyRecord, Option<Arc<Policy>>)>,
+    /// The client used, with its own policy if it has one. One that is switched off is given too.
+    pub client: Option<(Arc<ClientRecord>, Option<Arc<Policy>>)>,
 }
 
-/// How the actor of an exchange is found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How whoever asks is found: at a root, or as the actor of an exchange.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ActorLookup {
     /// By the hash of its API key.
     ApiKey(SecretHash),
     /// By its URI, as its assertion names it.
     Spiffe(SpiffeId),
+    /// By the client that is bound to it; one that is bound to nobody finds nobody.
+    Client(ClientName),
 }
 
 /// A credential and what its life is judged by, read together.

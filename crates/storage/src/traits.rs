@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use zeroid_identity_model::{ApiKeyId, CredentialId, IdentityId, PolicyId, SpiffeId, Tenant, Timestamp};
+use zeroid_identity_model::{
+    ApiKeyId, CredentialId, ExternalId, IdentityId, PolicyId, SpiffeId, Tenant, Timestamp,
+};
 use zeroid_token_core::{CutOff, CutOffKey, KeyId, Reason};
 
+use crate::clients::ClientStore;
 use crate::error::StoreError;
 use crate::filters::{ApiKeyFilter, CredentialFilter, Facets, IdentityFilter, Listed, Page};
 use crate::records::{
     ActorLookup, ApiKeyRecord, ChainFacts, CredentialFacts, CredentialView, ExchangeFacts, IdentityChange,
-    IdentityRecord, Issuance, KeyFacts, PolicyRecord, SecretHash, SigningKeyRecord, Spend, Swept,
+    IdentityRecord, Issuance, PolicyRecord, RootFacts, SigningKeyRecord, Spend, Swept,
 };
 
 /// Where identities are registered. Every method sees one tenant only; what belongs to another is
@@ -31,6 +34,13 @@ pub trait IdentityStore: Send + Sync {
         &self,
         tenant: &Tenant,
         uri: &SpiffeId,
+    ) -> Result<Option<IdentityRecord>, StoreError>;
+
+    /// The identity of this external id, whatever its status.
+    async fn identity_by_external_id(
+        &self,
+        tenant: &Tenant,
+        external_id: &ExternalId,
     ) -> Result<Option<IdentityRecord>, StoreError>;
 
     /// The identities that match, newest first.
@@ -125,7 +135,7 @@ pub trait PolicyStore: Send + Sync {
     /// Delete a policy nobody uses.
     ///
     /// # Errors
-    /// [`Conflict::PolicyInUse`](crate::Conflict) while identities, unrevoked keys or the tenant's default
+    /// [`Conflict::PolicyInUse`](crate::Conflict) while identities, unrevoked keys, clients or the tenant's default
     /// refer to it; [`StoreError::NotFound`].
     async fn delete_policy(&self, tenant: &Tenant, id: PolicyId) -> Result<(), StoreError>;
 }
@@ -133,9 +143,9 @@ pub trait PolicyStore: Send + Sync {
 /// Where credentials live and die.
 #[async_trait]
 pub trait CredentialStore: Send + Sync {
-    /// What an issuance against the key of this hash is decided by; absent when there is no such key. Draws an
-    /// order.
-    async fn key_facts(&self, hash: &SecretHash) -> Result<Option<KeyFacts>, StoreError>;
+    /// What an issuance at a root is decided by; absent when nobody is found. Its tenant is not compared here. Draws
+    /// an order.
+    async fn root_facts(&self, actor: &ActorLookup) -> Result<Option<RootFacts>, StoreError>;
 
     /// What an exchange is decided by. Draws an order.
     async fn exchange_facts(
@@ -157,6 +167,12 @@ pub trait CredentialStore: Send + Sync {
     /// [`StoreError::Stale`] when a guard does not hold, [`StoreError::Spent`], [`StoreError::Dead`].
     async fn issue(&self, issuance: Issuance) -> Result<(), StoreError>;
 
+    /// Use something up that buys no credential, such as the assertion of a client that only looks.
+    ///
+    /// # Errors
+    /// [`StoreError::Spent`].
+    async fn spend(&self, spend: Spend) -> Result<(), StoreError>;
+
     /// A credential and what its life is judged by. The tenant comes from the credential.
     async fn credential_facts(&self, jti: CredentialId) -> Result<Option<Arc<CredentialFacts>>, StoreError>;
 
@@ -169,7 +185,7 @@ pub trait CredentialStore: Send + Sync {
     /// `SigningKey` is refused here: signing keys have no tenant, and a verb of their own.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the tenant has no such credential, identity or API key.
+    /// [`StoreError::NotFound`] when the tenant has no such credential, identity, API key or client.
     async fn cut_off(
         &self,
         tenant: &Tenant,
@@ -261,7 +277,14 @@ pub trait ServerStore: Send + Sync {
 
 /// Everything the engine keeps.
 pub trait Store:
-    IdentityStore + ApiKeyStore + PolicyStore + CredentialStore + SpendStore + SigningKeyStore + ServerStore
+    IdentityStore
+    + ApiKeyStore
+    + PolicyStore
+    + ClientStore
+    + CredentialStore
+    + SpendStore
+    + SigningKeyStore
+    + ServerStore
 {
 }
 
@@ -269,6 +292,7 @@ impl<T> Store for T where
     T: IdentityStore
         + ApiKeyStore
         + PolicyStore
+        + ClientStore
         + CredentialStore
         + SpendStore
         + SigningKeyStore

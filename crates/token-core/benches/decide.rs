@@ -22,6 +22,8 @@ fn chain(hops: usize) -> Option<World> {
         policy,
         key_scopes: None,
         key_policy: None,
+        client_scopes: None,
+        client_policy: None,
         key_ends_after: None,
         has_registered_key: false,
     };
@@ -32,7 +34,7 @@ fn chain(hops: usize) -> Option<World> {
         may_act: None,
         proven_key: None,
     };
-    let mut steps = vec![Step::Issue { party: 0, wish: wish.clone() }];
+    let mut steps = vec![Step::Issue { party: 0, proof: Proof::ApiKey, wish: wish.clone() }];
     for hop in 0..hops {
         let exchange = Step::Exchange {
             subject: hop,

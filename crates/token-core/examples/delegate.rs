@@ -44,6 +44,7 @@ fn link(name: &str, number: u8, now: Timestamp) -> Result<Link, Box<dyn std::err
         subject: format!("spiffe://id.example/acme/prod/agent/{name}").parse()?,
         owner: Some(owner),
         source: Source::Assertion,
+        beside: Vec::new(),
         family: None,
         kid: "key-1".parse()?,
         issued_at: now,
@@ -55,6 +56,7 @@ fn record(lineage: Lineage, now: Timestamp) -> Result<CredentialRecord, Box<dyn 
     Ok(CredentialRecord {
         lineage,
         grant_type: GrantType::TokenExchange,
+        client_id: None,
         expires_at: now.plus_seconds(300),
         usable: "read".parse()?,
         delegable: ScopeSet::nothing(),

@@ -17,6 +17,10 @@ pub enum Side {
     Key,
     /// The key's policy lacks it.
     KeyPolicy,
+    /// The client's own list lacks it.
+    Client,
+    /// The client's policy lacks it.
+    ClientPolicy,
     /// It manages this server, and no list names it.
     Management,
 }
@@ -29,6 +33,8 @@ impl fmt::Display for Side {
             Self::IdentityPolicy => "not in the identity's credential policy",
             Self::Key => "not in the key's scopes",
             Self::KeyPolicy => "not in the key's credential policy",
+            Self::Client => "not in the client's scopes",
+            Self::ClientPolicy => "not in the client's credential policy",
             Self::Management => "a management scope that no ceiling lists",
         })
     }

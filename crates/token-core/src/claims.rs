@@ -152,7 +152,7 @@ impl Claims {
             iat: own.issued_at.unix_seconds(),
             exp: record.expires_at.unix_seconds(),
             jti: own.jti,
-            client_id: own.subject.to_string(),
+            client_id: record.client_id.clone().unwrap_or_else(|| own.subject.to_string()),
             account_id: own.tenant.account.to_string(),
             project_id: own.tenant.project.to_string(),
             grant_type: record.grant_type.as_str().to_owned(),

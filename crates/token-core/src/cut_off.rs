@@ -96,8 +96,8 @@ impl CutOff {
             CutOffKey::SigningKey(kid) => link.kid == *kid,
             CutOffKey::Identity(id) => link.identity == *id,
             CutOffKey::Owner(owner) => link.owner.as_ref() == Some(owner),
-            CutOffKey::ApiKey(id) => link.source == Source::ApiKey(*id),
-            CutOffKey::Client(id) => link.source == Source::Client(*id),
+            CutOffKey::ApiKey(id) => link.sources().any(|source| source == Source::ApiKey(*id)),
+            CutOffKey::Client(id) => link.sources().any(|source| source == Source::Client(*id)),
             CutOffKey::Family(id) => link.family == Some(*id),
             CutOffKey::Tenant => true,
         }

@@ -53,6 +53,7 @@ pub fn decide(facts: &Facts<'_>, now: Timestamp) -> Result<Plan, Refusal> {
     let record = CredentialRecord {
         lineage,
         grant_type,
+        client_id: facts.presenter.client.as_ref().map(|client| client.name.to_owned()),
         expires_at,
         usable,
         delegable,
@@ -112,6 +113,7 @@ fn lineage(facts: &Facts<'_>, parent: Option<&Parent<'_>>, now: Timestamp) -> Re
         subject: identity.spiffe_id.clone(),
         owner: identity.owner.clone(),
         source,
+        beside: facts.presenter.used().filter(|used| *used != source).collect(),
         family: None,
         kid: facts.new.kid.clone(),
         issued_at: now,
@@ -232,6 +234,13 @@ fn expiry(facts: &Facts<'_>, parent: Option<&Parent<'_>>, now: Timestamp) -> Res
     let max =
         facts.presenter.policies().map(|policy| policy.max_ttl_seconds).fold(rules.max_ttl_seconds, u32::min);
     let default = if parent.is_some() { rules.delegated_ttl_seconds } else { rules.default_ttl_seconds };
+    let client = facts.presenter.client.as_ref();
+    let default = match client.and_then(|client| client.ttl_seconds) {
+        // A client's own lifetime is meant for its roots; what is delegated lives no longer for it.
+        Some(own) if parent.is_some() => own.min(default),
+        Some(own) => own,
+        None => default,
+    };
     let ttl = match facts.asked.ttl_seconds {
         Some(asked) if asked > max => return Err(Refusal::TtlAboveMaximum { asked, max }),
         Some(asked) => asked,

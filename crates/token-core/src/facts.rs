@@ -1,7 +1,7 @@
 //! What an issuance is decided by.
 
 use serde::{Deserialize, Serialize};
-use zeroid_identity_model::{ApiKeyId, CredentialId, Identity, SpiffeId, Timestamp};
+use zeroid_identity_model::{ApiKeyId, ClientId, CredentialId, Identity, SpiffeId, Timestamp};
 
 use crate::audience::Audience;
 use crate::ceiling::{Ceiling, Side};
@@ -85,6 +85,21 @@ pub struct KeyCaps<'a> {
     pub expires_at: Option<Timestamp>,
 }
 
+/// A client that authenticated in the request, as far as it limits what comes of it.
+#[derive(Clone, Debug)]
+pub struct ClientCaps<'a> {
+    /// The client.
+    pub id: ClientId,
+    /// What it calls itself: the claim `client_id`.
+    pub name: &'a str,
+    /// Its own list; absent when it has none.
+    pub scopes: Option<&'a ScopeSet>,
+    /// Its own policy, when it differs from the identity's.
+    pub policy: Option<&'a Policy>,
+    /// Lifetime of what it is issued when nothing shorter applies, in seconds; the deployment's when absent.
+    pub ttl_seconds: Option<u32>,
+}
+
 /// Who will present the credential: the identity, and everything that limits it.
 #[derive(Clone, Debug)]
 pub struct Presenter<'a> {
@@ -96,6 +111,8 @@ pub struct Presenter<'a> {
     pub policy: &'a Policy,
     /// The key used in this request, if one was.
     pub key: Option<KeyCaps<'a>>,
+    /// The client that authenticated in this request, if one did.
+    pub client: Option<ClientCaps<'a>>,
     /// The strongest attestation of it that was verified.
     pub attestation: Option<AttestationLevel>,
     /// The thumbprint of its registered public key.
@@ -105,28 +122,42 @@ pub struct Presenter<'a> {
 impl<'a> Presenter<'a> {
     /// Everything that limits its scopes (house rule X13).
     pub fn ceiling(&self) -> Ceiling<'a> {
-        let key = self.key.as_ref();
+        let (key, client) = (self.key.as_ref(), self.client.as_ref());
         Ceiling::default()
             .limited_by(Side::Identity, self.allowed_scopes)
             .limited_by(Side::IdentityPolicy, self.policy.allowed_scopes.as_ref())
             .limited_by(Side::Key, key.and_then(|key| key.scopes))
             .limited_by(Side::KeyPolicy, key.and_then(|key| key.policy?.allowed_scopes.as_ref()))
+            .limited_by(Side::Client, client.and_then(|client| client.scopes))
+            .limited_by(Side::ClientPolicy, client.and_then(|client| client.policy?.allowed_scopes.as_ref()))
     }
 
-    /// The policies that govern it: its own, and that of the key used.
+    /// The policies that govern it: its own, and those of the key and the client used.
     pub fn policies(&self) -> impl Iterator<Item = &'a Policy> + '_ {
-        std::iter::once(self.policy).chain(self.key.as_ref().and_then(|key| key.policy))
+        std::iter::once(self.policy).chain(self.policies_used())
     }
 
-    /// What its policies and its key let it pass on without using it.
+    /// What its policies, its key and its client let it pass on without using it.
     pub fn delegable(&self) -> ScopeSet {
-        let key = self.key.as_ref();
+        let lists = [
+            self.key.as_ref().and_then(|key| key.scopes),
+            self.client.as_ref().and_then(|client| client.scopes),
+        ];
         self.policy.delegable_scopes.filtered(|scope| {
-            let by_key = key.and_then(|key| key.scopes).is_none_or(|list| list.contains(scope));
-            let by_key_policy =
-                key.and_then(|key| key.policy).is_none_or(|policy| policy.delegable_scopes.contains(scope));
-            by_key && by_key_policy
+            lists.iter().flatten().all(|list| list.contains(scope))
+                && self.policies_used().all(|policy| policy.delegable_scopes.contains(scope))
         })
+    }
+
+    /// What it used in the request, each of which a cut-off can name.
+    pub fn used(&self) -> impl Iterator<Item = Source> + '_ {
+        let key = self.key.as_ref().map(|key| Source::ApiKey(key.id));
+        key.into_iter().chain(self.client.as_ref().map(|client| Source::Client(client.id)))
+    }
+
+    fn policies_used(&self) -> impl Iterator<Item = &'a Policy> + '_ {
+        let key = self.key.as_ref().and_then(|key| key.policy);
+        key.into_iter().chain(self.client.as_ref().and_then(|client| client.policy))
     }
 }
 
@@ -136,7 +167,7 @@ pub enum ActorProof {
     /// A self-signed assertion.
     Assertion,
     /// Client authentication of a client bound to it.
-    Client(zeroid_identity_model::ClientId),
+    Client(ClientId),
     /// Its API key, in the same request.
     ApiKey(ApiKeyId),
 }

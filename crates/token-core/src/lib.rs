@@ -3,6 +3,7 @@
 //! Everything here is a function of facts. This crate knows no keys, no storage, no HTTP, no async, no
 //! clock and no randomness: it takes `now` and bytes.
 
+mod client;
 mod grant;
 mod key_id;
 mod scope;
@@ -30,10 +31,12 @@ pub mod strategies;
 pub use audience::{Audience, AudienceError};
 pub use ceiling::{Ceiling, Side};
 pub use claims::{Act, Claims, Confirmation, MayActEntry};
+pub use client::{ClientAuthMethod, ClientName, ClientNameError, UnknownAuthMethod};
 pub use cut_off::{CutOff, CutOffKey, Reason};
 pub use decide::{Plan, decide};
 pub use facts::{
-    ActorProof, Asked, Facts, IssuerRules, KeyCaps, NewCredential, Presenter, Profile, Route, TokenTyp,
+    ActorProof, Asked, ClientCaps, Facts, IssuerRules, KeyCaps, NewCredential, Presenter, Profile, Route,
+    TokenTyp,
 };
 pub use grant::GrantType;
 pub use key_id::{KeyId, KeyIdError, Thumbprint, ThumbprintError};
@@ -51,6 +54,7 @@ pub use verified::{Unverified, Verified};
 /// The bounds of this crate's values.
 pub mod limits {
     pub use crate::audience::{MAX_AUDIENCES, MAX_RESOURCE_BYTES};
+    pub use crate::client::MAX_CLIENT_NAME_BYTES;
     pub use crate::facts::MAX_MAY_ACT;
     pub use crate::lineage::{MAX_DEPTH, MAX_LINKS};
     pub use crate::policy::{MAX_POLICY_NAME_BYTES, MAX_TTL_SECONDS};

@@ -33,6 +33,17 @@ pub enum Source {
     Presented,
 }
 
+impl Source {
+    /// What a cut-off names it by, if it can be cut off by itself.
+    pub const fn cut_off_key(self) -> Option<CutOffKey> {
+        match self {
+            Self::ApiKey(id) => Some(CutOffKey::ApiKey(id)),
+            Self::Client(id) => Some(CutOffKey::Client(id)),
+            Self::Assertion | Self::Presented => None,
+        }
+    }
+}
+
 /// One link of a lineage: one credential, and everything a cut-off can name about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
@@ -49,6 +60,9 @@ pub struct Link {
     pub owner: Option<Owner>,
     /// What it was issued against.
     pub source: Source,
+    /// What was presented beside it and limits it as well: each of them can be cut off.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub beside: Vec<Source>,
     /// The family of refresh tokens it belongs to.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub family: Option<FamilyId>,
@@ -63,22 +77,22 @@ pub struct Link {
 impl Link {
     /// Everything a cut-off can name about this link.
     pub fn cut_off_keys(&self) -> impl Iterator<Item = CutOffKey> + '_ {
-        let source = match self.source {
-            Source::ApiKey(id) => Some(CutOffKey::ApiKey(id)),
-            Source::Client(id) => Some(CutOffKey::Client(id)),
-            Source::Assertion | Source::Presented => None,
-        };
         [
             Some(CutOffKey::Credential(self.jti)),
             Some(CutOffKey::Identity(self.identity)),
             Some(CutOffKey::SigningKey(self.kid.clone())),
             Some(CutOffKey::Tenant),
             self.owner.clone().map(CutOffKey::Owner),
-            source,
             self.family.map(CutOffKey::Family),
         ]
         .into_iter()
         .flatten()
+        .chain(self.sources().filter_map(Source::cut_off_key))
+    }
+
+    /// What it was issued against, and what was presented beside it.
+    pub fn sources(&self) -> impl Iterator<Item = Source> + '_ {
+        std::iter::once(self.source).chain(self.beside.iter().copied())
     }
 }
 

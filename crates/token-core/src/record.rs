@@ -25,6 +25,9 @@ pub struct CredentialRecord {
     pub lineage: Lineage,
     /// How it was asked for.
     pub grant_type: GrantType,
+    /// What the client that authenticated calls itself; absent when none did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub client_id: Option<String>,
     /// When it ends (whole seconds).
     pub expires_at: Timestamp,
     /// Scopes its holder may use; the ones in the token.

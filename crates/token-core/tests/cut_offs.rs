@@ -14,19 +14,23 @@ fn links() -> impl Strategy<Value = Link> {
         Just(Source::Assertion),
         Just(Source::Presented),
     ];
+    let beside = proptest::collection::vec(source.clone(), 0..3);
     let names = (0..2_u8, 0..2_u8, 0..2_u8, 0..2_u8, option::of(0..2_u8), option::of(0..2_u8));
-    (names, source, 0..4_u64).prop_map(|((jti, tenant, identity, kid, owner, family), source, order)| Link {
-        jti: CredentialId::from_bytes([jti; 16]),
-        tenant: Tenant::new("acme", &format!("p{tenant}")).unwrap(),
-        identity: IdentityId::from_bytes([identity; 16]),
-        subject: format!("spiffe://id.example/acme/p{tenant}/agent/a{identity}").parse().unwrap(),
-        owner: owner.map(|n| format!("owner-{n}").parse().unwrap()),
-        source,
-        family: family.map(|n| FamilyId::from_bytes([n; 16])),
-        kid: format!("key-{kid}").parse().unwrap(),
-        issued_at: Timestamp::from_unix_seconds(1_790_000_000),
-        order: Order(order),
-    })
+    (names, (source, beside), 0..4_u64).prop_map(
+        |((jti, tenant, identity, kid, owner, family), (source, beside), order)| Link {
+            jti: CredentialId::from_bytes([jti; 16]),
+            tenant: Tenant::new("acme", &format!("p{tenant}")).unwrap(),
+            identity: IdentityId::from_bytes([identity; 16]),
+            subject: format!("spiffe://id.example/acme/p{tenant}/agent/a{identity}").parse().unwrap(),
+            owner: owner.map(|n| format!("owner-{n}").parse().unwrap()),
+            source,
+            beside,
+            family: family.map(|n| FamilyId::from_bytes([n; 16])),
+            kid: format!("key-{kid}").parse().unwrap(),
+            issued_at: Timestamp::from_unix_seconds(1_790_000_000),
+            order: Order(order),
+        },
+    )
 }
 
 proptest! {
@@ -41,9 +45,9 @@ proptest! {
         last in option::of(0..4_u64),
     ) {
         let keys: Vec<CutOffKey> = named.cut_off_keys().collect();
-        let by_secret = matches!(named.source, Source::ApiKey(_) | Source::Client(_));
-        let optional = [named.owner.is_some(), named.family.is_some(), by_secret];
-        prop_assert_eq!(keys.len(), 4 + optional.into_iter().filter(|there| *there).count());
+        let by_secret = named.sources().filter(|it| matches!(it, Source::ApiKey(_) | Source::Client(_))).count();
+        let optional = usize::from(named.owner.is_some()) + usize::from(named.family.is_some());
+        prop_assert_eq!(keys.len(), 4 + optional + by_secret);
         for key in keys {
             prop_assert_eq!(
                 key.is_for_ever(),

@@ -2,13 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use zeroid_identity_model::{
-    ApiKeyId, CredentialId, ExternalId, Identity, IdentityId, IdentityType, Kind, PolicyId, Status, Tenant,
-    Timestamp, TrustLevel,
+    ApiKeyId, ClientId, CredentialId, ExternalId, Identity, IdentityId, IdentityType, Kind, PolicyId, Status,
+    Tenant, Timestamp, TrustLevel,
 };
 use zeroid_token_core::{
-    ActorProof, Asked, AttestationLevel, Audience, CredentialRecord, CutOff, CutOffKey, Dead, Facts,
-    GrantType, IssuerRules, KeyCaps, LiveFacts, NewCredential, OAuthCode, Order, Plan, Policy, Presenter,
-    Profile, ProvenKey, Reason, Refusal, Route, ScopeSet, Source, Standing, decide, live,
+    ActorProof, Asked, AttestationLevel, Audience, ClientCaps, CredentialRecord, CutOff, CutOffKey, Dead,
+    Facts, GrantType, IssuerRules, KeyCaps, LiveFacts, NewCredential, OAuthCode, Order, Plan, Policy,
+    Presenter, Profile, ProvenKey, Reason, Refusal, Route, ScopeSet, Source, Standing, decide, live,
 };
 
 use zeroid_token_core::limits::{MAX_DEPTH, MAX_LINKS};
@@ -26,6 +26,7 @@ struct Case {
     key_policy: Option<Policy>,
     key_expires_at: Option<Timestamp>,
     attestation: Option<AttestationLevel>,
+    client: Option<ClientCaps<'static>>,
     parent: Option<CredentialRecord>,
     proof: ActorProof,
     asked: Asked,
@@ -101,6 +102,7 @@ impl Case {
             key_policy: None,
             key_expires_at: None,
             attestation: None,
+            client: None,
             parent: None,
             proof: KEY_PROOF,
             asked: Asked { scopes: Some(scopes("read write")), ..Asked::default() },
@@ -140,6 +142,7 @@ impl Case {
                 allowed_scopes: self.allowed.as_ref(),
                 policy: &self.policy,
                 key: Some(key.clone()),
+                client: self.client.clone(),
                 attestation: self.attestation,
                 registered_key: None,
             },
@@ -248,6 +251,36 @@ fn narrowing_is_no_hop_but_ends_somewhere() {
     }
     assert_eq!(own.decide().unwrap().record.delegation_depth(), 0);
     own.delegated("boss", 1).refuses(OAuthCode::InvalidRequest, "links");
+}
+
+#[test]
+fn a_client_limits_what_it_asks_for_and_is_named() {
+    let list: &'static ScopeSet = Box::leak(Box::new(scopes("read")));
+    let client = ClientCaps {
+        id: ClientId::from_bytes([8; 16]),
+        name: "web-app",
+        scopes: Some(list),
+        policy: None,
+        ttl_seconds: Some(60),
+    };
+    let by_client = |case: Case| case.with(|case| case.client = Some(client.clone()));
+    let root = by_client(Case::root()).decide().unwrap();
+    assert_eq!((root.record.usable.clone(), root.record.expires_at), (scopes("read"), at(60)));
+    assert_eq!(root.claims.client_id, "web-app");
+    let cut: Vec<_> = root.record.lineage.own().cut_off_keys().collect();
+    assert!(
+        cut.contains(&CutOffKey::Client(client.id))
+            && cut.contains(&CutOffKey::ApiKey(ApiKeyId::from_bytes([9; 16]))),
+        "{cut:?}"
+    );
+    let write = by_client(Case::root()).with(|case| case.asked.scopes = Some(scopes("write")));
+    write.refuses(OAuthCode::InvalidScope, "not in the client's scopes");
+    // A long lifetime is meant for the client's roots, a short one for all it asks for.
+    let long = |case: Case| case.with(|case| case.client.as_mut().unwrap().ttl_seconds = Some(2000));
+    assert_eq!(long(by_client(Case::root())).decide().unwrap().record.expires_at, at(2000));
+    assert_eq!(long(by_client(Case::exchange())).decide().unwrap().record.expires_at, at(300));
+    let leaf = by_client(Case::exchange()).decide().unwrap();
+    assert_eq!((leaf.record.expires_at, leaf.claims.client_id.as_str()), (at(60), "web-app"));
 }
 
 #[test]

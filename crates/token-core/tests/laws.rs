@@ -26,8 +26,9 @@ fn presenters(world: &World, at: usize) -> Vec<usize> {
 
 fn policies<'w>(world: &'w World, issued: &Issued) -> Vec<&'w Policy> {
     let limits = &world.parties[issued.party].limits;
-    let key = limits.key_policy.as_ref().filter(|_| issued.proof == Proof::ApiKey);
-    std::iter::once(&limits.policy).chain(key).collect()
+    let key = limits.key_policy.as_ref().filter(|_| issued.proof.uses_key());
+    let client = limits.client_policy.as_ref().filter(|_| issued.proof.uses_client());
+    std::iter::once(&limits.policy).chain(key).chain(client).collect()
 }
 
 /// The model knows nothing of lineage or orders: a cut marks what exists, and death is found by walking up.
@@ -39,7 +40,6 @@ fn dead_by_the_model(world: &World, at: usize) -> bool {
 
 fn dead_itself(world: &World, at: usize) -> bool {
     let issued = &world.issued[at];
-    let by = |proof: Proof, n: usize| issued.party == n && issued.proof == proof;
     let cut = world.cuts.iter().enumerate().any(|(when, cut)| {
         let existed = issued.cuts_before <= when;
         match *cut {
@@ -49,8 +49,8 @@ fn dead_itself(world: &World, at: usize) -> bool {
             }
             Cut::Identity(n) => existed && issued.party == n,
             Cut::Owner(n) => existed && issued.party % 2 == n % 2,
-            Cut::ApiKey(n) => existed && by(Proof::ApiKey, n),
-            Cut::Client(n) => existed && by(Proof::Client, n),
+            Cut::ApiKey(n) => existed && issued.party == n && issued.proof.uses_key(),
+            Cut::Client(n) => existed && issued.party == n && issued.proof.uses_client(),
             Cut::Tenant => existed,
         }
     });
@@ -98,10 +98,11 @@ proptest! {
             if let Some(asked) = issued.asked.scopes.as_ref().filter(|asked| !asked.is_empty()) {
                 prop_assert!(record.usable.is_subset(asked));
             }
-            let by_key = issued.proof == Proof::ApiKey;
-            let key_lists = [limits.key_scopes.as_ref(), limits.key_policy.as_ref().and_then(|p| p.allowed_scopes.as_ref())];
-            let mut lists = vec![limits.allowed_scopes.as_ref(), limits.policy.allowed_scopes.as_ref()];
-            lists.extend(key_lists.into_iter().filter(|_| by_key));
+            let (by_key, by_client) = (issued.proof.uses_key(), issued.proof.uses_client());
+            let of = |policy: &'_ Option<Policy>| policy.as_ref().and_then(|policy| policy.allowed_scopes.clone());
+            let mut lists = vec![limits.allowed_scopes.clone(), limits.policy.allowed_scopes.clone()];
+            lists.extend([limits.key_scopes.clone(), of(&limits.key_policy)].into_iter().filter(|_| by_key));
+            lists.extend([limits.client_scopes.clone(), of(&limits.client_policy)].into_iter().filter(|_| by_client));
             let lists: Vec<_> = lists.into_iter().flatten().collect();
             for list in &lists {
                 prop_assert!(record.usable.is_subset(list), "{} of {list}", record.usable);
@@ -109,10 +110,12 @@ proptest! {
             let managed = record.usable.iter().any(Scope::is_management);
             prop_assert!(!managed || !lists.is_empty(), "a management scope that nobody listed");
             prop_assert!(record.delegable.is_subset(&limits.policy.delegable_scopes));
-            if let Some(policy) = limits.key_policy.as_ref().filter(|_| by_key) {
+            for policy in policies(world, issued) {
                 prop_assert!(record.delegable.is_subset(&policy.delegable_scopes));
             }
-            if let Some(list) = limits.key_scopes.as_ref().filter(|_| by_key) {
+            let key_list = limits.key_scopes.as_ref().filter(|_| by_key);
+            let client_list = limits.client_scopes.as_ref().filter(|_| by_client);
+            for list in key_list.into_iter().chain(client_list) {
                 prop_assert!(record.delegable.is_subset(list));
             }
             Ok(())
@@ -169,7 +172,7 @@ proptest! {
                 prop_assert!(key.is_some(), "sender binding was lost");
                 let proven = issued.asked.proven_key.as_ref().map(|key| &key.thumbprint);
                 let own = &world.parties[issued.party].thumbprint;
-                let by_own_key = issued.proof != Proof::ApiKey && (key == proven || key == Some(own));
+                let by_own_key = matches!(issued.proof, Proof::Assertion | Proof::Client) && (key == proven || key == Some(own));
                 prop_assert!((key == Some(bound) && proven == Some(bound)) || by_own_key);
             }
             if parent.record.audience.is_binding() {
@@ -254,10 +257,13 @@ proptest! {
             prop_assert_eq!(claims.mission_id, world.issued[world.root_of(at)].record.jti());
             prop_assert_eq!(&claims.iss, &world.rules.issuer);
             prop_assert_eq!(claims.iat, record.issued_at().unix_seconds());
-            prop_assert_eq!(&claims.client_id, &chain[0]);
+            let by_client = issued.proof.uses_client();
+            let client = if by_client { &world.parties[issued.party].identity.name } else { &chain[0] };
+            prop_assert_eq!(&claims.client_id, client);
             prop_assert_eq!(&claims.account_id, record.tenant().account.as_str());
             prop_assert_eq!(&claims.project_id, record.tenant().project.as_str());
-            let grant = if issued.parent.is_some() { GrantType::TokenExchange } else { GrantType::ApiKey };
+            let exchanged = issued.parent.is_some();
+            let grant = if exchanged { GrantType::TokenExchange } else { issued.proof.root_grant() };
             prop_assert_eq!((record.grant_type, claims.grant_type.as_str()), (grant, grant.as_str()));
             let presenter = &world.parties[issued.party].identity;
             let subject = match world.rules.profile {

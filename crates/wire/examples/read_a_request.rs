@@ -8,7 +8,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         TokenRequest::ApiKey { grant, .. } => {
             assert_eq!(grant.asked.scopes.map(|scopes| scopes.to_string()).as_deref(), Some("read write"));
         }
-        TokenRequest::Exchange(_) => return Err("the form asks for another grant".into()),
+        _ => return Err("the form asks for another grant".into()),
     }
     let twice = Params::from_form(b"grant_type=api_key&grant_type=api_key")?;
     let refused = read_token_request(&twice).err().ok_or("a repeated parameter is refused")?;

@@ -266,7 +266,7 @@ pub fn read_identity_patch(bytes: &[u8]) -> Result<IdentityPatchBody, BodyError>
     if status.is_some_and(|status| matches!(status, Status::Discovered | Status::Expired)) {
         reader.breaks("status", "can be set to pending, active, suspended or deactivated");
     }
-    let allowed_scopes = scopes_patch(&mut reader);
+    let allowed_scopes = reader.scopes_patch("allowed_scopes");
     let body = IdentityPatchBody {
         name: reader.text("name"),
         identity_type: reader.word("identity_type"),
@@ -288,20 +288,6 @@ pub fn read_identity_patch(bytes: &[u8]) -> Result<IdentityPatchBody, BodyError>
         revoke_existing: reader.flag("revoke_existing").unwrap_or(false),
     };
     reader.finish(body)
-}
-
-/// A list replaces the list; `scopes_restricted: false` lifts it.
-fn scopes_patch(reader: &mut Reader) -> Option<Option<ScopeSet>> {
-    let list = reader.scopes("allowed_scopes");
-    match (reader.flag("scopes_restricted"), list) {
-        (Some(false), None) => Some(None),
-        (Some(false), Some(list)) if list.is_empty() => Some(None),
-        (Some(false), Some(_)) => {
-            reader.breaks("scopes_restricted", "contradicts allowed_scopes");
-            None
-        }
-        (_, list) => list.map(Some),
-    }
 }
 
 /// Read `POST /api-keys`.
@@ -363,7 +349,7 @@ pub fn read_policy(bytes: &[u8]) -> Result<PolicyBody, BodyError> {
 /// [`BodyError`].
 pub fn read_policy_patch(bytes: &[u8]) -> Result<PolicyPatchBody, BodyError> {
     let mut reader = Reader::new(bytes)?;
-    let allowed_scopes = scopes_patch(&mut reader);
+    let allowed_scopes = reader.scopes_patch("allowed_scopes");
     let body = PolicyPatchBody {
         name: reader.text("name"),
         description: reader.text("description"),

@@ -218,6 +218,20 @@ impl Reader {
         ScopeSet::of(scopes).map_err(|error| self.breaks(name, error)).ok()
     }
 
+    /// A change of a list of scopes: a list replaces the list; `scopes_restricted: false` lifts it.
+    pub(crate) fn scopes_patch(&mut self, name: &str) -> Option<Option<ScopeSet>> {
+        let list = self.scopes(name);
+        match (self.flag("scopes_restricted"), list) {
+            (Some(false), None) => Some(None),
+            (Some(false), Some(list)) if list.is_empty() => Some(None),
+            (Some(false), Some(_)) => {
+                self.breaks("scopes_restricted", format!("contradicts {name}"));
+                None
+            }
+            (_, list) => list.map(Some),
+        }
+    }
+
     /// A change of something that can be lifted: `""` lifts it, null and absent leave it.
     pub(crate) fn liftable<T>(
         &mut self,

@@ -162,7 +162,8 @@ fn left_out(refused: &ScopeRefused) -> Value {
 }
 
 /// Every word of `refused_by`.
-pub const SIDES: [&str; 6] = ["parent", "identity", "identity_policy", "key", "key_policy", "management"];
+pub const SIDES: [&str; 8] =
+    ["parent", "identity", "identity_policy", "key", "key_policy", "client", "client_policy", "management"];
 
 const fn side(side: Side) -> &'static str {
     match side {
@@ -171,6 +172,8 @@ const fn side(side: Side) -> &'static str {
         Side::IdentityPolicy => "identity_policy",
         Side::Key => "key",
         Side::KeyPolicy => "key_policy",
+        Side::Client => "client",
+        Side::ClientPolicy => "client_policy",
         Side::Management => "management",
     }
 }

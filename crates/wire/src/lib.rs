@@ -7,6 +7,8 @@ mod body;
 mod params;
 
 mod admin;
+mod client_auth;
+mod clients;
 mod evaluation;
 mod metadata;
 mod oauth;
@@ -23,6 +25,10 @@ pub use admin::{
     read_registration,
 };
 pub use body::{BodyError, Issue, read_object};
+pub use client_auth::{PresentedClient, read_client_credentials};
+pub use clients::{
+    ClientBody, ClientPatchBody, ClientTermsBody, ClientView, client_view, read_client, read_client_patch,
+};
 pub use evaluation::{EvaluationBody, EvaluationView, RefusalView, SIDES, evaluation_view, read_evaluation};
 pub use metadata::{Metadata, authorization_server, identity_schema};
 pub use oauth::{
@@ -35,7 +41,8 @@ pub use problem::{Problem, problem};
 pub use protected_resource::protected_resource;
 pub use schema::{reference, schemas};
 pub use token::{
-    CommonGrant, ExchangeRequest, PresentedToken, TokenRequest, read_presented_token, read_token_request,
+    CommonGrant, ExchangeRequest, NamedTenant, PresentedToken, TokenRequest, read_presented_token,
+    read_token_request,
 };
 pub use views::{
     ApiKeyView, CredentialParts, Edge, IdentityParts, agent_view, api_key_view, chain_view, credential_view,

@@ -47,7 +47,7 @@ pub enum WireError {
     #[error(transparent)]
     Params(#[from] ParamsError),
     /// The grant type is unknown.
-    #[error("grant type is not supported; supported are `api_key` and token exchange")]
+    #[error("grant type is not supported; supported are those of the metadata document")]
     UnknownGrant,
     /// A scope breaks the grammar or its bounds.
     #[error("{0}")]
@@ -55,16 +55,22 @@ pub enum WireError {
     /// A resource breaks the rules.
     #[error("{0}")]
     Target(String),
-    /// Client credentials were presented, and no client can have them.
+    /// Client credentials were presented that no client can have.
     #[error("client authentication failed")]
     Client,
+    /// More than one way of client authentication (RFC 6749 §2.3).
+    #[error("more than one method of client authentication: use one")]
+    TwoMethods,
+    /// A header `Authorization` that is malformed, or stands twice.
+    #[error("the Authorization header is not one pair of client_id and secret, each encoded as in a form")]
+    Authorization,
 }
 
 impl WireError {
     /// The body the client sees.
     pub fn oauth(&self) -> OAuthError {
         let code = match self {
-            Self::Params(_) => OAuthCode::InvalidRequest,
+            Self::Params(_) | Self::TwoMethods | Self::Authorization => OAuthCode::InvalidRequest,
             Self::UnknownGrant => OAuthCode::UnsupportedGrantType,
             Self::Scope(_) => OAuthCode::InvalidScope,
             Self::Target(_) => OAuthCode::InvalidTarget,

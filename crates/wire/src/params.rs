@@ -157,7 +157,7 @@ impl<'b> Params<'b> {
 }
 
 /// Percent-decoding with `+` as a space (WHATWG URL, application/x-www-form-urlencoded); strict.
-fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
         return Some(Cow::Borrowed(text));
     }

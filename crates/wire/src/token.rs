@@ -30,12 +30,35 @@ pub struct ExchangeRequest {
     pub grant: CommonGrant,
 }
 
+/// The tenant a request names, where that says nothing new and must only be no contradiction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamedTenant {
+    /// `account_id`.
+    pub account: Option<String>,
+    /// `project_id`.
+    pub project: Option<String>,
+}
+
 /// A request to the token endpoint. Holds secrets, so it cannot be printed.
 pub enum TokenRequest {
     /// The grant `api_key`.
     ApiKey {
         /// The key.
         api_key: String,
+        /// What is asked for.
+        grant: CommonGrant,
+    },
+    /// The grant `client_credentials` (RFC 6749 §4.4); the credentials are read apart.
+    ClientCredentials {
+        /// The tenant it names.
+        tenant: NamedTenant,
+        /// What is asked for.
+        grant: CommonGrant,
+    },
+    /// The grant `urn:ietf:params:oauth:grant-type:jwt-bearer` (RFC 7523 §2.1).
+    JwtBearer {
+        /// The assertion.
+        assertion: String,
         /// What is asked for.
         grant: CommonGrant,
     },
@@ -47,7 +70,9 @@ impl TokenRequest {
     /// What is asked for, whatever the grant.
     pub const fn asked_mut(&mut self) -> &mut Asked {
         match self {
-            Self::ApiKey { grant, .. } => &mut grant.asked,
+            Self::ApiKey { grant, .. }
+            | Self::ClientCredentials { grant, .. }
+            | Self::JwtBearer { grant, .. } => &mut grant.asked,
             Self::Exchange(exchange) => &mut exchange.grant.asked,
         }
     }
@@ -63,11 +88,17 @@ pub struct PresentedToken(pub String);
 pub fn read_token_request(params: &Params<'_>) -> Result<TokenRequest, WireError> {
     let grant_type = params.required("grant_type")?;
     let grant_type = GrantType::from_wire(grant_type).ok_or(WireError::UnknownGrant)?;
-    refuse_client_credentials(params)?;
     match grant_type {
         GrantType::ApiKey => {
             let api_key = params.required("api_key")?.to_owned();
             Ok(TokenRequest::ApiKey { api_key, grant: common(params)? })
+        }
+        GrantType::ClientCredentials => {
+            Ok(TokenRequest::ClientCredentials { tenant: named_tenant(params)?, grant: common(params)? })
+        }
+        GrantType::JwtBearer => {
+            let assertion = assertion(params)?;
+            Ok(TokenRequest::JwtBearer { assertion, grant: common(params)? })
         }
         GrantType::TokenExchange => {
             check_type(params, "subject_token_type", &[ACCESS_TOKEN, JWT])?;
@@ -83,11 +114,9 @@ pub fn read_token_request(params: &Params<'_>) -> Result<TokenRequest, WireError
                 grant: common(params)?,
             }))
         }
-        GrantType::AuthorizationCode
-        | GrantType::Ciba
-        | GrantType::ClientCredentials
-        | GrantType::JwtBearer
-        | GrantType::RefreshToken => Err(WireError::UnknownGrant),
+        GrantType::AuthorizationCode | GrantType::Ciba | GrantType::RefreshToken => {
+            Err(WireError::UnknownGrant)
+        }
     }
 }
 
@@ -96,9 +125,21 @@ pub fn read_token_request(params: &Params<'_>) -> Result<TokenRequest, WireError
 /// # Errors
 /// [`WireError`].
 pub fn read_presented_token(params: &Params<'_>) -> Result<PresentedToken, WireError> {
-    refuse_client_credentials(params)?;
     params.one("token_type_hint")?;
     Ok(PresentedToken(params.required("token")?.to_owned()))
+}
+
+/// RFC 7523 §2.1; older clients call it `subject` (house rule X8).
+fn assertion(params: &Params<'_>) -> Result<String, WireError> {
+    let alias = params.one("subject")?;
+    let assertion = match (params.one("assertion")?, alias) {
+        (Some(assertion), Some(alias)) if assertion != alias => {
+            return Err(bad("subject", "is the older name of `assertion`, and says something else"));
+        }
+        (Some(assertion), _) | (None, Some(assertion)) => assertion,
+        (None, None) => return Err(ParamsError::Missing("assertion").into()),
+    };
+    Ok(assertion.to_owned())
 }
 
 fn common(params: &Params<'_>) -> Result<CommonGrant, WireError> {
@@ -129,14 +170,15 @@ fn check_type(params: &Params<'_>, name: &'static str, taken: &[&str]) -> Result
     }
 }
 
-/// Client credentials that are presented must hold, and nobody has any.
-fn refuse_client_credentials(params: &Params<'_>) -> Result<(), WireError> {
-    for name in ["client_secret", "client_assertion"] {
-        if params.one(name)?.is_some() {
-            return Err(WireError::Client);
-        }
+/// The tenant a client names beside its credentials; the words that mean none are left out (house rule E4a).
+fn named_tenant(params: &Params<'_>) -> Result<NamedTenant, WireError> {
+    let named = |name| params.one(name).map(|text| text.map(str::to_owned));
+    let (account, project) = (named("account_id")?, named("project_id")?);
+    let is_default = |text: &Option<String>| text.as_deref() == Some("default");
+    if is_default(&account) && is_default(&project) {
+        return Ok(NamedTenant::default());
     }
-    Ok(())
+    Ok(NamedTenant { account, project })
 }
 
 fn bad(name: &'static str, why: &str) -> WireError {
@@ -170,8 +212,15 @@ mod tests {
         check("grant_type=api_key&api_key=k&api_key=k", Err("invalid_request"));
         check("grant_type=token_exchange", Err("unsupported_grant_type"));
         check("grant_type=password", Err("unsupported_grant_type"));
-        check("grant_type=client_credentials&client_id=a&client_secret=b", Err("invalid_client"));
-        check("grant_type=api_key&api_key=k&client_secret=b", Err("invalid_client"));
+        check("grant_type=client_credentials&client_id=a&client_secret=b", Ok(()));
+        check("grant_type=client_credentials&account_id=a&account_id=a", Err("invalid_request"));
+        const J: &str = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
+        check(&format!("{J}&assertion=a"), Ok(()));
+        check(&format!("{J}&subject=a"), Ok(()));
+        check(&format!("{J}&assertion=a&subject=a"), Ok(()));
+        check(&format!("{J}&assertion=a&subject=b"), Err("invalid_request"));
+        check(&format!("{J}&assertion="), Err("invalid_request"));
+        check("grant_type=jwt_bearer&assertion=a", Err("unsupported_grant_type"));
         check("grant_type=api_key&api_key=k&scope=a%09b", Err("invalid_scope"));
         check("grant_type=api_key&api_key=k&resource=nowhere", Err("invalid_target"));
         check("grant_type=api_key&api_key=k&resource=https%3A%2F%2Fa&audience=https%3A%2F%2Fb", Ok(()));

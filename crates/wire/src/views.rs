@@ -66,10 +66,10 @@ pub struct ApiKeyView<'a> {
     pub last_used_at: Option<Timestamp>,
 }
 
-struct Object(Map<String, Value>);
+pub(crate) struct Object(Map<String, Value>);
 
 impl Object {
-    fn of(value: Value) -> Self {
+    pub(crate) fn of(value: Value) -> Self {
         match value {
             Value::Object(members) => Self(members),
             _ => Self(Map::new()),
@@ -77,14 +77,14 @@ impl Object {
     }
 
     /// A text, left out when empty.
-    fn text(mut self, name: &str, text: &str) -> Self {
+    pub(crate) fn text(mut self, name: &str, text: &str) -> Self {
         if !text.is_empty() {
             self.0.insert(name.to_owned(), text.into());
         }
         self
     }
 
-    fn with(mut self, name: &str, value: Option<Value>) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: Option<Value>) -> Self {
         self.0.extend(value.map(|value| (name.to_owned(), value)));
         self
     }
@@ -93,7 +93,7 @@ impl Object {
         self.with(name, at.map(|at| at.to_string().into()))
     }
 
-    fn end(self) -> Value {
+    pub(crate) fn end(self) -> Value {
         Value::Object(self.0)
     }
 }
@@ -259,6 +259,7 @@ pub fn credential_view(parts: &CredentialParts<'_>) -> Value {
     });
     Object::of(view)
         .with("requested_scopes", record.requested.as_ref().map(|scopes| json!(scopes)))
+        .text("client_id", record.client_id.as_deref().unwrap_or_default())
         .with("parent_jti", record.parent_jti().map(|jti| jti.to_string().into()))
         .with("delegated_by_wimse_uri", delegator(record).map(Into::into))
         .with("dpop_key_thumbprint", record.confirmation.as_ref().map(|key| key.as_str().into()))

@@ -29,13 +29,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let aide = engine.register(&tenant, NewIdentity::agent("aide".parse()?, owner()?), None).await?;
 
     let asked = |scopes: &str| Asked { scopes: scopes.parse().ok(), ..Asked::default() };
-    let grant = ApiKeyGrant { api_key: boss.api_key, asked: asked("read write"), typ: None };
+    let grant = ApiKeyGrant { api_key: boss.api_key, client: None, asked: asked("read write"), typ: None };
     let root = engine.api_key_grant(grant).await?;
     let leaf = engine
         .exchange(ExchangeGrant {
             subject_token: root.access_token.clone(),
             actor_token: None,
             api_key: Some(aide.api_key),
+            client: None,
             asked: asked("read"),
             typ: None,
         })

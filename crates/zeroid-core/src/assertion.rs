@@ -1,4 +1,7 @@
-//! A delegate's own signed assertion (RFC 7523 §3): who it says it is, and whether its key agrees.
+//! Self-signed assertions (RFC 7523 §3), of identities and of clients: who signed, and whether its key agrees.
+
+use std::fmt;
+use std::str::FromStr;
 
 use serde_json::{Map, Value};
 use zeroid_identity_model::{SpiffeId, Timestamp};
@@ -15,30 +18,45 @@ pub(crate) const CLOCK_SKEW_SECONDS: i64 = 60;
 /// Longest `jti` of an assertion, in bytes.
 pub(crate) const MAX_JTI_BYTES: usize = 512;
 
-/// An assertion that was read but not authenticated: it says whose key to look for.
-pub(crate) struct Assertion<'a> {
-    jws: Unverified<Compact<'a>>,
-    claims: Map<String, Value>,
-    pub(crate) issuer: SpiffeId,
+/// Who signs assertions: what it calls itself, and how its assertions are marked.
+pub(crate) trait Signer: FromStr + fmt::Display {
+    /// The values of the header `typ` that are taken; none at all is taken, too.
+    const KINDS: &'static [&'static str];
+    /// What is said of an `iss` that names no such signer.
+    const NO_NAME: &'static str;
 }
 
-impl<'a> Assertion<'a> {
+/// An identity (house rule X12).
+impl Signer for SpiffeId {
+    const KINDS: &'static [&'static str] = &["JWT"];
+    const NO_NAME: &'static str = "`iss` is no SPIFFE ID";
+}
+
+/// An assertion that was read but not authenticated: it says whose key to look for.
+#[derive(Clone)]
+pub(crate) struct Assertion<'a, S = SpiffeId> {
+    jws: Unverified<Compact<'a>>,
+    claims: Map<String, Value>,
+    pub(crate) issuer: S,
+}
+
+impl<'a, S: Signer> Assertion<'a, S> {
     /// Read an assertion. Every rule that needs no key is checked here.
     ///
     /// # Errors
     /// What is wrong with it, naming the claim.
     pub(crate) fn read(compact: &'a str, audience: &str, now: Timestamp) -> Result<Self, String> {
         let jws = parse(compact).map_err(|error| error.to_string())?;
-        match jws.peek().header.typ.as_deref() {
-            None | Some("JWT") => {}
-            Some(_) => {
-                return Err("its `typ` is not `JWT`; an access token is no proof of being the actor".into());
-            }
+        if jws.peek().header.typ.as_deref().is_some_and(|typ| !S::KINDS.contains(&typ)) {
+            let kinds = S::KINDS.join("` or `");
+            return Err(format!(
+                "its `typ` is not `{kinds}`; a token of ours is no proof of who presents it"
+            ));
         }
         let claims = parse_json_object_strict(&jws.peek().payload).map_err(|error| error.to_string())?;
-        let issuer: SpiffeId =
-            text(&claims, "iss")?.parse().map_err(|_| "`iss` is no SPIFFE ID".to_owned())?;
-        if text(&claims, "sub")? != issuer.as_str() {
+        let named = text(&claims, "iss")?;
+        let issuer: S = named.parse().map_err(|_| S::NO_NAME.to_owned())?;
+        if text(&claims, "sub")? != named {
             return Err("`sub` must equal `iss`".to_owned());
         }
         check_audience(&claims, audience)?;
@@ -46,15 +64,23 @@ impl<'a> Assertion<'a> {
         Ok(Self { jws, claims, issuer })
     }
 
-    /// Authenticate it by the identity's registered key; what it uses up is what makes it single-use.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub(crate) fn authenticate(self, key: &PublicKey, master: &MasterKey) -> Result<Spend, String> {
-        let (hash, forget_at) = self.fingerprint(master)?;
+    /// The key and the algorithm its header names, which only help to find the key that judges it.
+    pub(crate) fn names_key(&self) -> (Option<&str>, &str) {
+        let header = &self.jws.peek().header;
+        (header.kid.as_deref(), header.alg.as_str())
+    }
+
+    /// Authenticate it by one of the signer's keys; what it uses up is what makes it single-use. Absent when it is
+    /// signed by none of them, or its `jti` is not acceptable.
+    pub(crate) fn authenticate<'k>(
+        self,
+        keys: impl IntoIterator<Item = &'k PublicKey>,
+        master: &MasterKey,
+    ) -> Option<Spend> {
+        let (hash, forget_at) = self.fingerprint(master).ok()?;
         let scope = self.issuer.to_string();
-        verify(self.jws, key).map_err(|error| error.to_string())?;
-        Ok(Spend { scope, hash, forget_at })
+        keys.into_iter().find(|key| verify(self.jws.clone(), key).is_ok())?;
+        Some(Spend { scope, hash, forget_at })
     }
 
     /// What it is remembered by: its `jti`, or without one its signing input (an ECDSA signature can be changed

@@ -153,7 +153,7 @@ impl Engine {
 
     fn try_case(&self, case: &Case<'_>, asked: &Asked) -> Result<Plan, TokenError> {
         let Case { facts, actor: of, proof, grant, now } = *case;
-        let actor = Actor::of(of, now)?;
+        let actor = Actor::of(of, None, now)?;
         let registered = match (proof, &of.identity.identity.public_key_pem) {
             (ActorProof::Assertion, Some(pem)) => PublicKey::from_pem(pem).ok(),
             _ => None,

@@ -2,7 +2,7 @@
 
 use zeroid_jose::{RandomError, RotateError};
 use zeroid_storage::{Conflict, StoreError};
-use zeroid_token_core::{OAuthCode, Refusal};
+use zeroid_token_core::{ClientAuthMethod, GrantType, OAuthCode, Refusal};
 
 /// Our fault. It says nothing about the caller, and it is worth trying again when [`Fault::is_passing`].
 #[derive(Clone, Debug, thiserror::Error)]
@@ -75,17 +75,41 @@ pub enum TokenError {
     /// The actor's proof does not hold.
     #[error("actor_token is not valid: {0}")]
     ActorToken(String),
+    /// The assertion of a grant does not hold.
+    #[error("assertion is not valid: {0}")]
+    Assertion(String),
     /// No proof of the actor came.
     #[error(
-        "token exchange needs a proof of the actor: send `actor_token` (an assertion signed by the delegate's registered key) or the delegate's `api_key`"
+        "token exchange needs a proof of the actor: send `actor_token` (an assertion signed by the delegate's registered key), the delegate's `api_key`, or authenticate as a client bound to it"
     )]
     NoActor,
     /// Two proofs name two identities.
-    #[error("actor_token and api_key name different identities")]
+    #[error("the proofs of the actor name different identities")]
     TwoActors,
     /// The DPoP proof was used before.
     #[error("the DPoP proof's `jti` was used before; sign a fresh one")]
     ProofUsed,
+    /// The client is unknown, switched off, or its proof is wrong or missing: the caller is not told which.
+    #[error("client authentication failed")]
+    Client,
+    /// The client's assertion does not hold.
+    #[error("client_assertion is not valid: {0}")]
+    ClientAssertion(String),
+    /// The client proved who it is, in another way than it is registered for.
+    #[error("client authentication failed: this client is registered for `{}`", .0.as_str())]
+    ClientMethod(ClientAuthMethod),
+    /// The client acts for an identity that does not exist.
+    #[error("no identity found that this client acts for")]
+    NoIdentity,
+    /// The client is not registered for the grant.
+    #[error("this client is not registered for the grant `{}`", .0.wire_name())]
+    UnauthorizedClient(GrantType),
+    /// The client and whoever presents the token belong to different tenants.
+    #[error("the client belongs to another tenant than the credential presented with it")]
+    ForeignClient,
+    /// The client says it belongs to a tenant that it does not belong to.
+    #[error("account_id and project_id are not those of the client")]
+    OtherTenant,
     /// A rule refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -98,9 +122,16 @@ impl TokenError {
     /// The code the client sees; absent when it is our fault.
     pub const fn oauth_code(&self) -> Option<OAuthCode> {
         Some(match self {
-            Self::ApiKey | Self::SubjectToken(_) | Self::ActorToken(_) => OAuthCode::InvalidGrant,
+            Self::ApiKey | Self::SubjectToken(_) | Self::ActorToken(_) | Self::Assertion(_) => {
+                OAuthCode::InvalidGrant
+            }
             Self::ProofUsed => OAuthCode::InvalidDpopProof,
-            Self::NoActor | Self::TwoActors => OAuthCode::InvalidRequest,
+            Self::ForeignClient => OAuthCode::InvalidGrant,
+            Self::NoActor | Self::TwoActors | Self::OtherTenant => OAuthCode::InvalidRequest,
+            Self::Client | Self::ClientAssertion(_) | Self::ClientMethod(_) | Self::NoIdentity => {
+                OAuthCode::InvalidClient
+            }
+            Self::UnauthorizedClient(_) => OAuthCode::UnauthorizedClient,
             Self::Refused(refusal) => refusal.oauth_code(),
             Self::Fault(_) => return None,
         })

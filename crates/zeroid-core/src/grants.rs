@@ -2,24 +2,33 @@
 
 use std::sync::Arc;
 
-use zeroid_identity_model::{ApiKeyId, CredentialId, Timestamp};
+use zeroid_identity_model::{CredentialId, Timestamp};
 use zeroid_jose::{HashPurpose, PublicKey, Secret, SigningKey};
 use zeroid_storage::{
-    ActorFacts, ActorLookup, Epoch, ExchangeFacts, Guard, IdentityRecord, Issuance, SecretHash, Spend,
-    StoreError,
+    ActorFacts, ActorLookup, Epoch, Guard, IdentityRecord, Issuance, RootFacts, SecretHash, Spend, StoreError,
 };
 use zeroid_token_core::{
-    ActorProof, Asked, Facts, GrantType, KeyCaps, NewCredential, Order, Plan, Presenter, Refusal, Route,
-    Source, TokenTyp, decide, live,
+    Asked, Facts, GrantType, KeyCaps, NewCredential, Order, Plan, Presenter, Refusal, Route, Source,
+    TokenTyp, decide,
 };
 
 use crate::assertion::Assertion;
+use crate::client_auth::{ClientProof, UsedClient};
 use crate::engine::Engine;
 use crate::error::{Fault, TokenError};
-use crate::requests::{ApiKeyGrant, ExchangeGrant, Issued};
+use crate::requests::{ApiKeyGrant, ClientCredentialsGrant, Issued, JwtBearerGrant};
 
 /// How often facts are read again when they changed before the outcome was stored.
-const ATTEMPTS: usize = 8;
+pub(crate) const ATTEMPTS: usize = 8;
+
+/// Unknown, foreign and keyless signers are not told apart.
+pub(crate) const NOT_SIGNED: &str = "it is not signed by a key registered in this tenant";
+
+pub(crate) const USED: &str = "its `jti` was used before; sign a fresh one";
+
+const PROOF_OR_USED: &str = "its `jti`, or that of another proof of the request (DPoP, `client_assertion`), was used before; sign fresh ones";
+
+const EITHER_USED: &str = "its `jti`, or that of `client_assertion`, was used before; sign fresh ones";
 
 impl Engine {
     /// Issue against an API key: the root of a chain.
@@ -27,31 +36,57 @@ impl Engine {
     /// # Errors
     /// [`TokenError`]; nothing was issued.
     pub async fn api_key_grant(&self, grant: ApiKeyGrant) -> Result<Issued, TokenError> {
-        let hash = self.api_key_hash(&grant.api_key);
+        let proof = RootProof::ApiKey(self.api_key_hash(&grant.api_key));
+        self.root_grant(proof, grant.client.as_ref(), &grant.asked, grant.typ).await
+    }
+
+    /// Issue against an assertion signed by an identity's registered key (RFC 7523 §2.1): the root of a chain.
+    ///
+    /// # Errors
+    /// [`TokenError`]; nothing was issued, and the assertion was not used up.
+    pub async fn jwt_bearer_grant(&self, grant: JwtBearerGrant) -> Result<Issued, TokenError> {
+        let proof = RootProof::Assertion(&grant.assertion);
+        self.root_grant(proof, grant.client.as_ref(), &grant.asked, grant.typ).await
+    }
+
+    /// Issue to the identity a client is bound to (RFC 6749 §4.4): the root of a chain.
+    ///
+    /// # Errors
+    /// [`TokenError`]; nothing was issued, and no assertion was used up.
+    pub async fn client_credentials_grant(
+        &self,
+        grant: ClientCredentialsGrant,
+    ) -> Result<Issued, TokenError> {
+        let proof =
+            RootProof::Client { account: grant.account.as_deref(), project: grant.project.as_deref() };
+        self.root_grant(proof, grant.client.as_ref(), &grant.asked, grant.typ).await
+    }
+
+    /// The one way to a root: who asks is found and proven, and then asks the one decision.
+    async fn root_grant(
+        &self,
+        proof: RootProof<'_>,
+        client_proof: Option<&ClientProof>,
+        asked: &Asked,
+        typ: Option<TokenTyp>,
+    ) -> Result<Issued, TokenError> {
         for _ in 0..ATTEMPTS {
             let (now, signer) = (self.now(), self.signer());
-            let facts = self.store.key_facts(&hash).await.map_err(Fault::from)?.ok_or(TokenError::ApiKey)?;
-            let actor = Actor::by_key(&facts.actor, now)?;
-            let key = actor.key_id().ok_or(TokenError::ApiKey)?;
+            let client = self.client_of_request(client_proof, proof.grant(), now).await?;
+            let Asking { facts, source, registered, spend } =
+                self.who_asks(proof, client.as_ref(), now).await?;
+            let actor = Actor::of(&facts.actor, client.as_ref(), now)?;
             let plan = self.decide(Deciding {
-                presenter: actor.presenter(None),
+                presenter: actor.presenter(registered.as_ref()),
                 principal: &facts.actor.identity,
-                route: Route::Root { grant: GrantType::ApiKey, source: Source::ApiKey(key) },
-                asked: &grant.asked,
+                route: Route::Root { grant: proof.grant(), source },
+                asked,
                 order: facts.order,
                 signer: &signer,
                 now,
             })?;
-            let draft = Draft {
-                plan,
-                asked: &grant.asked,
-                actor: &facts.actor,
-                epoch: facts.epoch,
-                spends: Vec::new(),
-                signer: &signer,
-                now,
-            };
-            if let Some(mut issued) = self.store_and_sign(draft, grant.typ).await? {
+            let draft = Draft { plan, asked, actor, epoch: facts.epoch, spend, signer: &signer, now };
+            if let Some(mut issued) = self.store_and_sign(draft, typ).await? {
                 issued.user_id = facts.actor.key.as_ref().map(|(key, _)| key.created_by.clone());
                 return Ok(issued);
             }
@@ -59,67 +94,43 @@ impl Engine {
         Err(Fault::Contended.into())
     }
 
-    /// Exchange a token for one its actor presents (RFC 8693): delegation, or narrowing one's own token.
-    ///
-    /// What the actor proves decides who presents the new token; never are the subject's own powers given
-    /// because a proof was missing.
-    ///
-    /// # Errors
-    /// [`TokenError`]; nothing was issued and nothing used up.
-    pub async fn exchange(&self, grant: ExchangeGrant) -> Result<Issued, TokenError> {
-        let key_hash = grant.api_key.as_ref().map(|key| self.api_key_hash(key));
-        for _ in 0..ATTEMPTS {
-            let (now, signer) = (self.now(), self.signer());
-            let assertion = match &grant.actor_token {
-                Some(token) => Some(self.read_assertion(token, now)?),
-                None => None,
-            };
-            let lookup = match (&assertion, key_hash) {
-                (Some(assertion), _) => ActorLookup::Spiffe(assertion.issuer.clone()),
-                (None, Some(hash)) => ActorLookup::ApiKey(hash),
-                (None, None) => return Err(TokenError::NoActor),
-            };
-            let subject = grant.subject_token.expose();
-            let presented = self.read_token(subject).await?.ok_or_else(subject_unknown)?;
-            let facts = self.store.exchange_facts(presented.jti(), &lookup).await.map_err(Fault::from)?;
-            let parent = facts.subject.as_ref().ok_or_else(subject_unknown)?;
-            let claims = self.authenticate(presented, &parent.digest).ok_or_else(subject_unknown)?;
-            if claims.get().exp <= now.unix_seconds() {
-                return Err(TokenError::SubjectToken("`exp` has passed".to_owned()));
+    /// Who asks for a root, and how that is proven.
+    async fn who_asks(
+        &self,
+        proof: RootProof<'_>,
+        client: Option<&UsedClient>,
+        now: Timestamp,
+    ) -> Result<Asking, TokenError> {
+        match proof {
+            RootProof::ApiKey(hash) => {
+                let facts = self.store.root_facts(&ActorLookup::ApiKey(hash)).await.map_err(Fault::from)?;
+                let facts = facts.ok_or(TokenError::ApiKey)?;
+                let (key, _) = facts.actor.key.as_ref().ok_or(TokenError::ApiKey)?;
+                let source = Source::ApiKey(key.id);
+                Ok(Asking { facts, source, registered: None, spend: None })
             }
-            let mut spends = Vec::new();
-            let mut found = self.actor_of(&facts, assertion, now, &mut spends)?;
-            let with_key;
-            if let (Some(hash), ActorLookup::Spiffe(_)) = (key_hash, &lookup) {
-                with_key = self.same_actor_by_key(&found, &hash).await?;
-                found = FoundActor { facts: &with_key, proof: found.proof, key: found.key };
+            RootProof::Assertion(token) => {
+                let unproven = || TokenError::Assertion(NOT_SIGNED.to_owned());
+                let assertion = self.read_assertion(token, now).map_err(TokenError::Assertion)?;
+                let lookup = ActorLookup::Spiffe(assertion.issuer.clone());
+                let facts = self.store.root_facts(&lookup).await.map_err(Fault::from)?;
+                let facts = facts.ok_or_else(unproven)?;
+                let (key, spend) = self.signed_by(&facts.actor, assertion)?.ok_or_else(unproven)?;
+                Ok(Asking { facts, source: Source::Assertion, registered: Some(key), spend: Some(spend) })
             }
-            let alive = live(&parent.record, &parent.live, now).map_err(Refusal::Subject)?;
-            let principal = facts.principal.as_ref().ok_or_else(|| corrupt("the root of a chain"))?;
-            let actor = Actor::of(found.facts, now)?;
-            let plan = self.decide(Deciding {
-                presenter: actor.presenter(found.key.as_ref()),
-                principal,
-                route: Route::Exchange { parent: alive, proof: found.proof },
-                asked: &grant.asked,
-                order: facts.order,
-                signer: &signer,
-                now,
-            })?;
-            let draft = Draft {
-                plan,
-                asked: &grant.asked,
-                actor: found.facts,
-                epoch: facts.epoch,
-                spends,
-                signer: &signer,
-                now,
-            };
-            if let Some(issued) = self.store_and_sign(draft, grant.typ).await? {
-                return Ok(issued);
+            RootProof::Client { account, project } => {
+                let client = client.ok_or(TokenError::Client)?;
+                let own = &client.record.tenant;
+                let agrees = account.is_none_or(|named| named == own.account.as_str())
+                    && project.is_none_or(|named| named == own.project.as_str());
+                if !agrees {
+                    return Err(TokenError::OtherTenant);
+                }
+                let facts = client.facts.clone().ok_or(TokenError::NoIdentity)?;
+                let source = Source::Client(client.record.id);
+                Ok(Asking { facts, source, registered: None, spend: None })
             }
         }
-        Err(Fault::Contended.into())
     }
 
     pub(crate) fn api_key_hash(&self, key: &Secret) -> SecretHash {
@@ -131,55 +142,24 @@ impl Engine {
         Arc::clone(self.ring().signer())
     }
 
-    fn read_assertion<'a>(&self, token: &'a Secret, now: Timestamp) -> Result<Assertion<'a>, TokenError> {
-        Assertion::read(token.expose(), &self.settings.rules.issuer, now).map_err(TokenError::ActorToken)
-    }
-
-    /// Who acts, and how that is proven. Unknown, foreign and unproven actors are not told apart.
-    fn actor_of<'f>(
+    pub(crate) fn read_assertion<'a>(
         &self,
-        facts: &'f ExchangeFacts,
-        assertion: Option<Assertion<'_>>,
+        token: &'a Secret,
         now: Timestamp,
-        spends: &mut Vec<Spend>,
-    ) -> Result<FoundActor<'f>, TokenError> {
-        let Some(assertion) = assertion else {
-            let actor = facts.actor.as_ref().ok_or(TokenError::ApiKey)?;
-            let (key, _) = actor.key.as_ref().ok_or(TokenError::ApiKey)?;
-            let foreign =
-                facts.subject.as_ref().is_some_and(|subject| *subject.record.tenant() != key.tenant);
-            if foreign {
-                return Err(TokenError::ApiKey);
-            }
-            Actor::by_key(actor, now)?;
-            return Ok(FoundActor { facts: actor, proof: ActorProof::ApiKey(key.id), key: None });
-        };
-        let unproven =
-            || TokenError::ActorToken("it is not signed by a key registered in this tenant".to_owned());
-        let subject = facts.subject.as_ref().ok_or_else(subject_unknown)?;
-        let same_tenant =
-            |actor: &&Arc<ActorFacts>| actor.identity.identity.tenant == *subject.record.tenant();
-        let actor = facts.actor.as_ref().filter(same_tenant).ok_or_else(unproven)?;
-        let pem = actor.identity.identity.public_key_pem.as_deref().ok_or_else(unproven)?;
-        let key = PublicKey::from_pem(pem).map_err(|_| corrupt("a registered public key"))?;
-        spends.push(assertion.authenticate(&key, &self.master).map_err(|_| unproven())?);
-        Ok(FoundActor { facts: actor, proof: ActorProof::Assertion, key: Some(key) })
+    ) -> Result<Assertion<'a>, String> {
+        Assertion::read(token.expose(), &self.settings.rules.issuer, now)
     }
 
-    /// The same actor, limited by the key it presented beside its assertion.
-    async fn same_actor_by_key(
+    /// The identity's registered key, if it signed the assertion, and what that uses up; absent when it has none or
+    /// did not.
+    pub(crate) fn signed_by(
         &self,
-        found: &FoundActor<'_>,
-        hash: &SecretHash,
-    ) -> Result<Arc<ActorFacts>, TokenError> {
-        let facts = self.store.key_facts(hash).await.map_err(Fault::from)?.ok_or(TokenError::ApiKey)?;
-        if facts.actor.identity.identity.tenant != found.facts.identity.identity.tenant {
-            return Err(TokenError::ApiKey);
-        }
-        if facts.actor.identity.identity.id != found.facts.identity.identity.id {
-            return Err(TokenError::TwoActors);
-        }
-        Ok(facts.actor)
+        actor: &ActorFacts,
+        assertion: Assertion<'_>,
+    ) -> Result<Option<(PublicKey, Spend)>, Fault> {
+        let Some(pem) = actor.identity.identity.public_key_pem.as_deref() else { return Ok(None) };
+        let key = PublicKey::from_pem(pem).map_err(|_| corrupt("a registered public key"))?;
+        Ok(assertion.authenticate([&key], &self.master).map(|spend| (key, spend)))
     }
 
     pub(crate) fn decide(&self, deciding: Deciding<'_>) -> Result<Plan, TokenError> {
@@ -201,7 +181,7 @@ impl Engine {
 
     /// Sign and store; absent when a fact changed meanwhile and all must be read again. The token leaves only
     /// after the commit that stores it and uses up what was single-use.
-    async fn store_and_sign(
+    pub(crate) async fn store_and_sign(
         &self,
         draft: Draft<'_>,
         typ: Option<TokenTyp>,
@@ -210,20 +190,24 @@ impl Engine {
         let (access_token, digest) = self.sign(draft.signer, &draft.plan, typ).await?;
         let Plan { record, claims } = draft.plan;
         let record = Arc::new(record);
+        let by_client = draft.actor.client.and_then(|client| client.spend.clone());
         let proof = draft.asked.proven_key.as_ref().map(|proven| self.spend_of(proven));
-        let used = SingleUse { assertion: !draft.spends.is_empty(), proof: proof.is_some() };
+        let used = Used { own: draft.spend.is_some(), client: by_client.is_some(), proof: proof.is_some() };
         let issuance = Issuance {
             record: Arc::clone(&record),
             digest,
-            guards: guards(draft.actor),
-            epoch: draft.epoch,
-            spends: draft.spends.into_iter().chain(proof).collect(),
+            guards: draft.actor.guards(),
+            // The client was read apart: what holds since the older reading holds.
+            epoch: draft.actor.client.map_or(draft.epoch, |client| client.epoch().min(draft.epoch)),
+            spends: draft.spend.into_iter().chain(by_client).chain(proof).collect(),
             now: draft.now,
         };
         match self.store.issue(issuance).await {
             Ok(()) => {}
             Err(StoreError::Stale) => return Ok(None),
-            Err(StoreError::Spent) => return Err(used.before()),
+            Err(StoreError::Spent) => {
+                return Err(used.refused(record.grant_type));
+            }
             Err(StoreError::Dead(dead)) => {
                 // Another replica may have retired the key this one signed with.
                 let again = self.lost_its_key(draft.signer.kid(), &dead).await?;
@@ -232,8 +216,65 @@ impl Engine {
             Err(other) => return Err(Fault::from(other).into()),
         }
         let expires_in = claims.exp - claims.iat;
-        let external_id = draft.actor.identity.identity.external_id.clone();
+        let external_id = draft.actor.facts.identity.identity.external_id.clone();
         Ok(Some(Issued { access_token, typ, record, claims, expires_in, user_id: None, external_id }))
+    }
+}
+
+/// How whoever asks for a root proves who it is.
+#[derive(Clone, Copy)]
+enum RootProof<'a> {
+    ApiKey(SecretHash),
+    Assertion(&'a Secret),
+    /// By the client of the request, and the tenant it names, if it does.
+    Client {
+        account: Option<&'a str>,
+        project: Option<&'a str>,
+    },
+}
+
+impl RootProof<'_> {
+    const fn grant(self) -> GrantType {
+        match self {
+            Self::ApiKey(_) => GrantType::ApiKey,
+            Self::Assertion(_) => GrantType::JwtBearer,
+            Self::Client { .. } => GrantType::ClientCredentials,
+        }
+    }
+}
+
+/// Who asks for a root.
+struct Asking {
+    facts: RootFacts,
+    source: Source,
+    registered: Option<PublicKey>,
+    spend: Option<Spend>,
+}
+
+/// Which single-use things a request brought.
+#[derive(Clone, Copy)]
+struct Used {
+    own: bool,
+    client: bool,
+    proof: bool,
+}
+
+impl Used {
+    /// One of them was used before. The store does not say which.
+    fn refused(self, grant: GrantType) -> TokenError {
+        match (self, grant) {
+            (Self { own: false, client: false, .. }, _) => TokenError::ProofUsed,
+            (Self { own: false, proof, .. }, _) => {
+                TokenError::ClientAssertion(if proof { PROOF_OR_USED } else { USED }.to_owned())
+            }
+            (Self { proof: true, .. }, GrantType::TokenExchange) => {
+                TokenError::ActorToken(PROOF_OR_USED.to_owned())
+            }
+            (Self { proof: true, .. }, _) => TokenError::Assertion(PROOF_OR_USED.to_owned()),
+            (Self { client: true, .. }, _) => TokenError::Assertion(EITHER_USED.to_owned()),
+            (_, GrantType::TokenExchange) => TokenError::ActorToken(USED.to_owned()),
+            _ => TokenError::Assertion(USED.to_owned()),
+        }
     }
 }
 
@@ -249,67 +290,44 @@ pub(crate) struct Deciding<'a> {
 }
 
 /// What was decided and must still hold when it is stored.
-struct Draft<'a> {
-    plan: Plan,
-    asked: &'a Asked,
-    actor: &'a ActorFacts,
-    epoch: Epoch,
-    spends: Vec<Spend>,
-    signer: &'a Arc<SigningKey>,
-    now: Timestamp,
+pub(crate) struct Draft<'a> {
+    pub(crate) plan: Plan,
+    pub(crate) asked: &'a Asked,
+    pub(crate) actor: Actor<'a>,
+    pub(crate) epoch: Epoch,
+    pub(crate) spend: Option<Spend>,
+    pub(crate) signer: &'a Arc<SigningKey>,
+    pub(crate) now: Timestamp,
 }
 
-/// What a request used that is good for one request only.
-struct SingleUse {
-    assertion: bool,
-    proof: bool,
-}
-
-impl SingleUse {
-    /// That something of it was used before. The store does not tell which; to either, the answer is a fresh one.
-    fn before(&self) -> TokenError {
-        match (self.assertion, self.proof) {
-            (false, true) => TokenError::ProofUsed,
-            (true, true) => TokenError::ActorToken(
-                "its `jti`, or that of the DPoP proof, was used before; sign both afresh".to_owned(),
-            ),
-            (_, false) => TokenError::ActorToken("its `jti` was used before; sign a fresh one".to_owned()),
-        }
-    }
-}
-
-/// The actor of an exchange, and the registered key that proved it, if one did.
-struct FoundActor<'a> {
+/// An identity with what it used in the request: a key that is good now, a client of its tenant.
+#[derive(Clone, Copy)]
+pub(crate) struct Actor<'a> {
     facts: &'a ActorFacts,
-    proof: ActorProof,
-    key: Option<PublicKey>,
+    client: Option<&'a UsedClient>,
 }
-
-/// An identity with a key that is good now, if it used one.
-pub(crate) struct Actor<'a>(&'a ActorFacts);
 
 impl<'a> Actor<'a> {
-    /// The actor as it is; a key it used must be good.
-    pub(crate) fn of(facts: &'a ActorFacts, now: Timestamp) -> Result<Self, TokenError> {
-        match &facts.key {
-            Some(_) => Self::by_key(facts, now),
-            None => Ok(Self(facts)),
+    /// The actor as it is. Unknown, revoked and expired keys are not told apart.
+    pub(crate) fn of(
+        facts: &'a ActorFacts,
+        client: Option<&'a UsedClient>,
+        now: Timestamp,
+    ) -> Result<Self, TokenError> {
+        if let Some((key, _)) = &facts.key {
+            let expired = key.expires_at.is_some_and(|end| now >= end);
+            if key.revoked.is_some() || expired {
+                return Err(TokenError::ApiKey);
+            }
         }
-    }
-
-    /// The actor by its key. Unknown, revoked and expired keys are not told apart.
-    fn by_key(facts: &'a ActorFacts, now: Timestamp) -> Result<Self, TokenError> {
-        let (key, _) = facts.key.as_ref().ok_or(TokenError::ApiKey)?;
-        let expired = key.expires_at.is_some_and(|end| now >= end);
-        if key.revoked.is_some() || expired { Err(TokenError::ApiKey) } else { Ok(Self(facts)) }
-    }
-
-    fn key_id(&self) -> Option<ApiKeyId> {
-        self.0.key.as_ref().map(|(key, _)| key.id)
+        if client.is_some_and(|client| client.record.tenant != facts.identity.identity.tenant) {
+            return Err(TokenError::ForeignClient);
+        }
+        Ok(Self { facts, client })
     }
 
     pub(crate) fn presenter(&self, registered: Option<&PublicKey>) -> Presenter<'a> {
-        let facts = self.0;
+        let facts = self.facts;
         let key = facts.key.as_ref().map(|(key, policy)| KeyCaps {
             id: key.id,
             scopes: key.scopes.as_ref(),
@@ -321,29 +339,31 @@ impl<'a> Actor<'a> {
             allowed_scopes: facts.identity.allowed_scopes.as_ref(),
             policy: &facts.policy,
             key,
+            client: self.client.map(|client| client.caps(&facts.policy)),
             attestation: None,
             registered_key: registered.map(|key| key.thumbprint()),
         }
     }
-}
 
-/// Everything the decision was based on, in the version it had.
-fn guards(actor: &ActorFacts) -> Vec<Guard> {
-    let mut guards = vec![
-        Guard::Identity(actor.identity.identity.id, actor.identity.version),
-        Guard::Policy(actor.policy.id, actor.policy.version),
-    ];
-    if let Some((key, policy)) = &actor.key {
-        guards.push(Guard::ApiKey(key.id));
-        guards.extend(policy.iter().map(|policy| Guard::Policy(policy.id, policy.version)));
+    /// Everything the decision was based on, in the version it had.
+    fn guards(&self) -> Vec<Guard> {
+        let (identity, policy) = (&self.facts.identity, &self.facts.policy);
+        let mut guards = vec![
+            Guard::Identity(identity.identity.id, identity.version),
+            Guard::Policy(policy.id, policy.version),
+        ];
+        if let Some((key, policy)) = &self.facts.key {
+            guards.push(Guard::ApiKey(key.id));
+            guards.extend(policy.iter().map(|policy| Guard::Policy(policy.id, policy.version)));
+        }
+        if let Some(client) = self.client {
+            guards.push(Guard::Client(client.record.id, client.record.version));
+            guards.extend(client.policy.iter().map(|policy| Guard::Policy(policy.id, policy.version)));
+        }
+        guards
     }
-    guards
 }
 
-fn subject_unknown() -> TokenError {
-    TokenError::SubjectToken("it is not a token of this issuer, or not valid any more".to_owned())
-}
-
-fn corrupt(what: &str) -> Fault {
+pub(crate) fn corrupt(what: &str) -> Fault {
     Fault::Store(StoreError::Corrupt(format!("{what} is missing or unreadable")))
 }

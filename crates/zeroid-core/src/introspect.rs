@@ -4,6 +4,7 @@ use zeroid_jose::MAX_COMPACT_BYTES;
 use zeroid_storage::StoreError;
 use zeroid_token_core::{Claims, CutOffKey, Profile, ProvenKey, Reason, Source};
 
+use crate::client_auth::Inspector;
 use crate::engine::Engine;
 use crate::error::Fault;
 use crate::requests::{ActiveToken, BearerRefused, Caller, Introspection, Presentation, PresentationRefused};
@@ -16,7 +17,16 @@ impl Engine {
     /// # Errors
     /// Our fault, which is never "inactive".
     pub async fn introspect(&self, token: &str) -> Result<Introspection, Fault> {
-        Ok(match self.live_token(token).await? {
+        self.introspect_for(token, &Inspector::default()).await
+    }
+
+    /// The same, for somebody who may not see all.
+    ///
+    /// # Errors
+    /// As [`Engine::introspect`].
+    pub async fn introspect_for(&self, token: &str, who: &Inspector) -> Result<Introspection, Fault> {
+        let seen = self.live_token(token).await?.filter(|token| who.sees(token.facts.record.tenant()));
+        Ok(match seen {
             Some(live) => Introspection::Active(Box::new(self.active(live))),
             None => Introspection::Inactive,
         })
@@ -40,12 +50,20 @@ impl Engine {
     /// # Errors
     /// Our fault: the cut-off is not durable.
     pub async fn revoke_token(&self, token: &str) -> Result<(), Fault> {
+        self.revoke_for(token, &Inspector::default()).await
+    }
+
+    /// The same, for somebody who may not see all: what they do not see is left alone.
+    ///
+    /// # Errors
+    /// As [`Engine::revoke_token`].
+    pub async fn revoke_for(&self, token: &str, who: &Inspector) -> Result<(), Fault> {
         if token.len() > MAX_COMPACT_BYTES {
             return Ok(());
         }
         let Some(presented) = self.read_token(token).await? else { return Ok(()) };
         let Some(facts) = self.store.credential_facts(presented.jti()).await? else { return Ok(()) };
-        if self.authenticate(presented, &facts.digest).is_none() {
+        if self.authenticate(presented, &facts.digest).is_none() || !who.sees(facts.record.tenant()) {
             return Ok(());
         }
         let key = CutOffKey::Credential(facts.record.jti());

@@ -32,12 +32,14 @@
 //!
 //! // The first gets a token and delegates a part of it to the second.
 //! let asked = |scopes: &str| Asked { scopes: scopes.parse().ok(), ..Asked::default() };
-//! let root = engine.api_key_grant(ApiKeyGrant { api_key: boss.api_key, asked: asked("read write"), typ: None }).await?;
+//! let api_key = boss.api_key;
+//! let root = engine.api_key_grant(ApiKeyGrant { api_key, client: None, asked: asked("read write"), typ: None }).await?;
 //! let leaf = engine
 //!     .exchange(ExchangeGrant {
 //!         subject_token: root.access_token.clone(),
 //!         actor_token: None,
 //!         api_key: Some(aide.api_key),
+//!         client: None,
 //!         asked: asked("read"),
 //!         typ: None,
 //!     })
@@ -67,8 +69,13 @@ mod token;
 
 mod admit;
 mod api_keys;
+mod client_auth;
+mod client_keys;
+mod client_rules;
+mod clients;
 mod credentials;
 mod dry_run;
+mod exchange;
 mod grants;
 mod introspect;
 mod own_key;
@@ -81,6 +88,8 @@ mod proofs;
 
 pub use admit::NotAdmitted;
 pub use bootstrap::{ADMIN_EXTERNAL_ID, Bootstrapped};
+pub use client_auth::{ClientProof, Inspector};
+pub use clients::{ClientPatch, ClientTerms, MadeClient, NewClient};
 pub use clock::{Clock, MAX_CLOCK_OFFSET_SECONDS};
 pub use dry_run::{Evaluation, Hypothetical};
 pub use engine::{Engine, OpenError, Parts};
@@ -93,8 +102,11 @@ pub use offload::{Inline, NotDone, Offload, Offloaded, Work};
 pub use own_key::{NewOwnKey, OWN_KEY_PATH, OwnKeyError};
 pub use proofs::ProvenRequest;
 pub use requests::{
-    ActiveToken, ApiKeyGrant, BearerRefused, Caller, ExchangeGrant, IdentityPatch, Introspection, Issued,
-    NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Presentation, PresentationRefused, Registered,
+    ActiveToken, ApiKeyGrant, BearerRefused, Caller, ClientCredentialsGrant, ExchangeGrant, IdentityPatch,
+    Introspection, Issued, JwtBearerGrant, NewApiKey, NewIdentity, NewPolicy, PolicyPatch, Presentation,
+    PresentationRefused, Registered,
 };
-pub use settings::{CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS, Settings};
+pub use settings::{
+    CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS, Inspection, Settings,
+};
 pub use signing::Signing;

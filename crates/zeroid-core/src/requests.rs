@@ -11,6 +11,7 @@ use zeroid_jose::{ProofError, Secret};
 use zeroid_storage::{ApiKeyRecord, Environment, IdentityRecord};
 use zeroid_token_core::{Asked, AttestationLevel, Claims, CredentialRecord, GrantType, ScopeSet, TokenTyp};
 
+use crate::client_auth::ClientProof;
 use crate::proofs::ProvenRequest;
 
 /// A registration.
@@ -218,6 +219,36 @@ pub struct PolicyPatch {
 pub struct ApiKeyGrant {
     /// The key.
     pub api_key: Secret,
+    /// The client that asks with it, if one does.
+    pub client: Option<ClientProof>,
+    /// What is asked for.
+    pub asked: Asked,
+    /// Which kind of token; the deployment's default when absent.
+    pub typ: Option<TokenTyp>,
+}
+
+/// A request of the grant `client_credentials` (RFC 6749 §4.4).
+#[derive(Debug)]
+pub struct ClientCredentialsGrant {
+    /// The client that asks; without one nobody does.
+    pub client: Option<ClientProof>,
+    /// The account it says it belongs to, if it says so.
+    pub account: Option<String>,
+    /// The project it says it belongs to, if it says so.
+    pub project: Option<String>,
+    /// What is asked for.
+    pub asked: Asked,
+    /// Which kind of token; the deployment's default when absent.
+    pub typ: Option<TokenTyp>,
+}
+
+/// A request of the grant `urn:ietf:params:oauth:grant-type:jwt-bearer` (RFC 7523 §2.1).
+#[derive(Debug)]
+pub struct JwtBearerGrant {
+    /// The identity's own assertion, signed by its registered key.
+    pub assertion: Secret,
+    /// The client that asks with it, if one does.
+    pub client: Option<ClientProof>,
     /// What is asked for.
     pub asked: Asked,
     /// Which kind of token; the deployment's default when absent.
@@ -233,6 +264,8 @@ pub struct ExchangeGrant {
     pub actor_token: Option<Secret>,
     /// The delegate's own API key.
     pub api_key: Option<Secret>,
+    /// The client that asks; one that is bound to an identity proves the delegate by that.
+    pub client: Option<ClientProof>,
     /// What is asked for.
     pub asked: Asked,
     /// Which kind of token; the deployment's default when absent.

@@ -13,6 +13,26 @@ pub const DELEGATED_TTL_SECONDS: u32 = 300;
 /// How long an ended credential is kept unless told otherwise, in days: as long as somebody may ask what an agent did.
 pub const CREDENTIAL_RETENTION_DAYS: u32 = 30;
 
+/// Who may introspect and revoke tokens (house rule E3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Inspection {
+    /// Whoever presents a token may read it and give it up. Client credentials that are presented must hold.
+    #[default]
+    Possession,
+    /// Only clients that prove who they are, and only tokens of their own tenant.
+    Required,
+}
+
+impl Inspection {
+    /// The word used in settings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Possession => "possession",
+            Self::Required => "required",
+        }
+    }
+}
+
 /// What a deployment settles for every credential.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -24,6 +44,8 @@ pub struct Settings {
     pub token_typ: TokenTyp,
     /// Check the signature of our own tokens although the recorded digest would do.
     pub always_verify_signatures: bool,
+    /// Who may introspect and revoke tokens.
+    pub inspection: Inspection,
     /// How many days a credential is kept after its end; at least one.
     pub credential_retention_days: u32,
     /// Take a DPoP proof only with a nonce of ours (RFC 9449 §8): one that was made ahead of time is then good for
@@ -45,6 +67,7 @@ impl Settings {
             trust_domain,
             token_typ: TokenTyp::default(),
             always_verify_signatures: false,
+            inspection: Inspection::default(),
             credential_retention_days: CREDENTIAL_RETENTION_DAYS,
             dpop_nonce_required: false,
         }

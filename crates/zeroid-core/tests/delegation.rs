@@ -4,10 +4,10 @@
 mod support;
 
 use serde_json::json;
-use support::{World, assertion};
-use zeroid_core::{IdentityPatch, Introspection, NewPolicy, TokenError};
+use support::{World, asked, assertion};
+use zeroid_core::{ExchangeGrant, IdentityPatch, Introspection, NewPolicy, TokenError};
 use zeroid_identity_model::{Status, TrustLevel};
-use zeroid_jose::SigningKey;
+use zeroid_jose::{Secret, SigningKey};
 use zeroid_token_core::{GrantType, OAuthCode, Reason, Refusal};
 
 type Edit = fn(&mut serde_json::Value, i64);
@@ -110,6 +110,28 @@ async fn an_assertion_proves_the_actor_once() {
     assert_ne!(first, second, "ECDSA signs anew");
     world.hop_by_assertion(&root, first, "x").await.unwrap();
     world.hop_by_assertion(&root, second, "x").await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_key_beside_an_assertion_takes_what_it_limited_with_it() {
+    let world = World::new().await;
+    let (key, _) = SigningKey::generate().unwrap();
+    let boss = world.agent("boss").await;
+    let aide = world.agent_with("aide", |new| new.public_key_pem = Some(key.public().to_pem())).await;
+    let root = world.root(&boss, "x").await.unwrap();
+    let proof = assertion(&key, aide.record.identity.spiffe_id.as_str(), world.engine.now(), |_| {});
+    let grant = ExchangeGrant {
+        subject_token: root.access_token.clone(),
+        actor_token: Some(Secret::new(proof)),
+        api_key: Some(aide.api_key.clone()),
+        client: None,
+        asked: asked("x"),
+        typ: None,
+    };
+    let leaf = world.engine.exchange(grant).await.unwrap();
+    assert!(world.is_active(&leaf).await);
+    world.engine.revoke_api_key(&world.tenant, aide.key.id, Reason::new("test")).await.unwrap();
+    assert!(!world.is_active(&leaf).await && world.is_active(&root).await);
 }
 
 #[tokio::test]

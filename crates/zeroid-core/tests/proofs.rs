@@ -47,7 +47,10 @@ async fn issue(world: &World, agent: &Registered, proof: &str) -> Result<Issued,
     let request = ProvenRequest { method: "POST", targets: &targets, body: None };
     let proven = world.engine.check_proof(proof, &request).unwrap();
     let asked = Asked { proven_key: Some(proven), ..asked("nhi:read read") };
-    world.engine.api_key_grant(ApiKeyGrant { api_key: agent.api_key.clone(), asked, typ: None }).await
+    world
+        .engine
+        .api_key_grant(ApiKeyGrant { api_key: agent.api_key.clone(), client: None, asked, typ: None })
+        .await
 }
 
 const RESOURCE: &str = "https://id.example/agents";

@@ -24,6 +24,7 @@ pub(super) async fn engine(
     rules.rules.delegated_ttl_seconds = settings.delegated_ttl_seconds;
     rules.token_typ = settings.token_typ;
     rules.always_verify_signatures = settings.always_verify_signatures;
+    rules.inspection = settings.inspection;
     rules.credential_retention_days = settings.credential_retention_days;
     rules.dpop_nonce_required = settings.dpop_nonce_required;
     let master = MasterKey::parse(folder.master.to_text().expose()).map_err(|error| error.to_string())?;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, IF_NONE_MATCH};
 use serde_json::{Value, json};
+use zeroid_core::Inspection;
 use zeroid_jose::PROOF_ALGORITHMS;
 use zeroid_wire::Metadata;
 
@@ -27,11 +28,12 @@ pub(crate) struct Documents {
 pub(crate) async fn authorization_server(app: &App, request: Request) -> Result<Reply, Edge> {
     refuse_other_issuers(app, &request)?;
     let write = || {
-        let rules = &app.engine.settings().rules;
+        let settings = app.engine.settings();
         zeroid_wire::authorization_server(&Metadata {
-            issuer: &rules.issuer,
-            profile: rules.profile,
+            issuer: &settings.rules.issuer,
+            profile: settings.rules.profile,
             dpop_algorithms: &PROOF_ALGORITHMS,
+            looking_needs_a_client: settings.inspection == Inspection::Required,
         })
     };
     Ok(reply(&request, app.documents.metadata.at(0, write)))

@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod api_keys;
+pub(crate) mod clients;
 pub(crate) mod credentials;
 pub(crate) mod evaluate;
 pub(crate) mod health;

@@ -3,35 +3,67 @@
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use serde_json::json;
-use zeroid_core::{ActiveToken, ApiKeyGrant, ExchangeGrant, Fault, Introspection, Issued};
+use zeroid_core::{
+    ActiveToken, ApiKeyGrant, ClientCredentialsGrant, ClientProof, ExchangeGrant, Fault, Introspection,
+    Issued, JwtBearerGrant,
+};
 use zeroid_jose::Secret;
 use zeroid_token_core::GrantType;
 use zeroid_wire::{
-    INTROSPECTION_INACTIVE, OAuthError, Params, TokenAnswer, TokenRequest, WireError, read_presented_token,
-    read_token_request, token_response,
+    INTROSPECTION_INACTIVE, Params, PresentedClient, TokenAnswer, TokenRequest, WireError,
+    read_client_credentials, read_presented_token, read_token_request, token_response,
 };
 
 use crate::app::App;
 use crate::dpop;
 use crate::http::{Edge, Media, Reply, Request};
 
-/// `POST /oauth2/token` (RFC 6749 §3.2, RFC 8693 §2.1, RFC 9449 §5).
+/// `POST /oauth2/token` (RFC 6749 §3.2, RFC 7523 §2.1, RFC 8693 §2.1, RFC 9449 §5).
 pub(crate) async fn token(app: &App, request: Request) -> Result<Reply, Edge> {
-    if let Some(refused) = refuse_basic(&request) {
-        return Ok(refused);
-    }
-    let mut asked = read_token_request(&params(&request)?)?;
+    let by_basic = presents_basic(&request);
+    challenged(issue(app, request).await, by_basic)
+}
+
+/// `POST /oauth2/token/introspect` (RFC 7662 §2).
+pub(crate) async fn introspect(app: &App, request: Request) -> Result<Reply, Edge> {
+    let by_basic = presents_basic(&request);
+    challenged(look(app, request).await, by_basic)
+}
+
+/// `POST /oauth2/token/revoke` (RFC 7009 §2): 200 only once the cut-off is durable.
+pub(crate) async fn revoke(app: &App, request: Request) -> Result<Reply, Edge> {
+    let by_basic = presents_basic(&request);
+    challenged(give_up(app, request).await, by_basic)
+}
+
+async fn issue(app: &App, request: Request) -> Result<Reply, Edge> {
+    let params = params(&request)?;
+    let mut asked = read_token_request(&params)?;
     asked.asked_mut().proven_key = dpop::proven_key(app, &request)?;
+    let client = client(&request, &params)?;
     let issued = match asked {
         TokenRequest::ApiKey { api_key, grant } => {
             let api_key = Secret::new(api_key);
-            app.engine.api_key_grant(ApiKeyGrant { api_key, asked: grant.asked, typ: grant.typ }).await?
+            let grant = ApiKeyGrant { api_key, client, asked: grant.asked, typ: grant.typ };
+            app.engine.api_key_grant(grant).await?
+        }
+        TokenRequest::ClientCredentials { tenant, grant } => {
+            let (account, project) = (tenant.account, tenant.project);
+            let grant =
+                ClientCredentialsGrant { client, account, project, asked: grant.asked, typ: grant.typ };
+            app.engine.client_credentials_grant(grant).await?
+        }
+        TokenRequest::JwtBearer { assertion, grant } => {
+            let assertion = Secret::new(assertion);
+            let grant = JwtBearerGrant { assertion, client, asked: grant.asked, typ: grant.typ };
+            app.engine.jwt_bearer_grant(grant).await?
         }
         TokenRequest::Exchange(exchange) => {
             let grant = ExchangeGrant {
                 subject_token: Secret::new(exchange.subject_token),
                 actor_token: exchange.actor_token.map(Secret::new),
                 api_key: exchange.api_key.map(Secret::new),
+                client,
                 asked: exchange.grant.asked,
                 typ: exchange.grant.typ,
             };
@@ -42,13 +74,11 @@ pub(crate) async fn token(app: &App, request: Request) -> Result<Reply, Edge> {
     Ok(Reply::text(body).no_store())
 }
 
-/// `POST /oauth2/token/introspect` (RFC 7662 §2).
-pub(crate) async fn introspect(app: &App, request: Request) -> Result<Reply, Edge> {
-    if let Some(refused) = refuse_basic(&request) {
-        return Ok(refused);
-    }
-    let presented = read_presented_token(&params(&request)?)?;
-    let reply = match app.engine.introspect(&presented.0).await? {
+async fn look(app: &App, request: Request) -> Result<Reply, Edge> {
+    let params = params(&request)?;
+    let presented = read_presented_token(&params)?;
+    let who = app.engine.inspector(client(&request, &params)?.as_ref()).await?;
+    let reply = match app.engine.introspect_for(&presented.0, &who).await? {
         Introspection::Inactive => Reply::text(INTROSPECTION_INACTIVE),
         Introspection::Active(token) => {
             let ActiveToken { claims, token_type, principal_sub, .. } = &*token;
@@ -58,13 +88,11 @@ pub(crate) async fn introspect(app: &App, request: Request) -> Result<Reply, Edg
     Ok(reply.no_store())
 }
 
-/// `POST /oauth2/token/revoke` (RFC 7009 §2): 200 only once the cut-off is durable.
-pub(crate) async fn revoke(app: &App, request: Request) -> Result<Reply, Edge> {
-    if let Some(refused) = refuse_basic(&request) {
-        return Ok(refused);
-    }
-    let presented = read_presented_token(&params(&request)?)?;
-    app.engine.revoke_token(&presented.0).await?;
+async fn give_up(app: &App, request: Request) -> Result<Reply, Edge> {
+    let params = params(&request)?;
+    let presented = read_presented_token(&params)?;
+    let who = app.engine.inspector(client(&request, &params)?.as_ref()).await?;
+    app.engine.revoke_for(&presented.0, &who).await?;
     Ok(Reply::ok(&json!({"revoked": true})).no_store())
 }
 
@@ -77,17 +105,38 @@ fn params(request: &Request) -> Result<Params<'_>, Edge> {
     Ok(read.map_err(WireError::from)?)
 }
 
-/// Client credentials that are presented must hold, and no client has any (RFC 6749 §5.2). A bearer token here is
-/// no client authentication, and is ignored.
-fn refuse_basic(request: &Request) -> Option<Reply> {
-    let scheme = request.header(AUTHORIZATION.as_str()).split(' ').next().unwrap_or_default();
-    scheme.eq_ignore_ascii_case("basic").then(|| {
-        let error =
-            OAuthError { code: "invalid_client", description: "client authentication failed".to_owned() };
-        Reply::json(StatusCode::UNAUTHORIZED, &error.body())
-            .no_store()
-            .with(WWW_AUTHENTICATE, "Basic realm=\"zeroid\", charset=\"UTF-8\"")
-    })
+/// What the client presented, if any did. A bearer token here is no client authentication, and is ignored.
+fn client(request: &Request, params: &Params<'_>) -> Result<Option<ClientProof>, Edge> {
+    let headers = request.headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
+    Ok(read_client_credentials(headers, params)?.map(|presented| match presented {
+        PresentedClient::Name(name) => ClientProof::Name(name),
+        PresentedClient::Basic { client_id, secret } => {
+            ClientProof::Basic { client_id, secret: Secret::new(secret) }
+        }
+        PresentedClient::Post { client_id, secret } => {
+            ClientProof::Post { client_id, secret: Secret::new(secret) }
+        }
+        PresentedClient::Assertion { client_id, assertion } => {
+            ClientProof::Assertion { client_id, assertion: Secret::new(assertion) }
+        }
+    }))
+}
+
+fn presents_basic(request: &Request) -> bool {
+    let scheme = |value: &[u8]| value.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic"));
+    request.headers.get_all(AUTHORIZATION).iter().any(|value| scheme(value.as_bytes()))
+}
+
+/// Whoever failed by the header is told what the header is for (RFC 6749 §5.2).
+fn challenged(answered: Result<Reply, Edge>, by_basic: bool) -> Result<Reply, Edge> {
+    match answered {
+        Err(Edge::OAuth(StatusCode::UNAUTHORIZED, error)) if by_basic => {
+            Ok(Reply::json(StatusCode::UNAUTHORIZED, &error.body())
+                .no_store()
+                .with_static(WWW_AUTHENTICATE, "Basic realm=\"zeroid\", charset=\"UTF-8\""))
+        }
+        answered => answered,
+    }
 }
 
 fn answer(issued: &Issued) -> TokenAnswer<'_> {

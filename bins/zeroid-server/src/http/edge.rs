@@ -162,6 +162,9 @@ impl From<AdminError> for Edge {
                     }
                     issues.push(issue);
                 }
+                if conflict == Conflict::ClientName {
+                    issues.push(Issue::at("body.client_id", "is taken"));
+                }
                 Self::Problem(StatusCode::CONFLICT, detail, issues)
             }
             AdminError::Fault(fault) => Self::Fault(fault),

@@ -198,6 +198,9 @@ const OF_AN_AGENT: &[Link] = &[
     link("/agents/registry/{id}/rotate-key", "/identity/id"),
 ];
 
+const OF_A_CLIENT: &[Link] =
+    &[link("/oauth/clients/{id}", "/client/id"), link("/oauth/clients/{id}/rotate-secret", "/client/id")];
+
 const OF_A_KEY: &[Link] = &[link("/api-keys/{id}", "/id"), link("/api-keys/{id}/revoke", "/id")];
 const OF_KEYS: &[Link] = &[link("/api-keys/{id}", "/keys/0/id"), link("/api-keys/{id}/revoke", "/keys/0/id")];
 
@@ -334,6 +337,23 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .answers(200, "Policy")
         .also(&[409]),
     delete("/credential-policies/{id}", "Delete a policy nobody uses").answers_nothing(204).also(&[409]),
+    post("/oauth/clients", "Register an OAuth client")
+        .body(Body::Json("NewClient"))
+        .answers(201, "ClientWithSecret")
+        .leads_to(OF_A_CLIENT)
+        .also(&[409]),
+    get("/oauth/clients", "The clients, newest first").query(PAGE).answers(200, "ClientPage"),
+    get("/oauth/clients/{id}", "One client").answers(200, "Client"),
+    patch("/oauth/clients/{id}", "Change a client; what limits it holds from its next token")
+        .body(Body::Optional("ClientPatch"))
+        .answers(200, "Client")
+        .also(&[409]),
+    delete("/oauth/clients/{id}", "Delete a client, and cut off what it was issued")
+        .answers(200, "ClientDeleted"),
+    post("/oauth/clients/{id}/rotate-secret", "Replace a client's secret, and cut off what it was issued")
+        .body(Body::Optional("Reason"))
+        .answers(200, "ClientWithSecret")
+        .also(&[409]),
     get("/credentials", "The credentials of an identity or of a mission")
         .query(CREDENTIALS)
         .answers(200, "CredentialPage")

@@ -6,15 +6,15 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary, SmallInt, Text};
 use zeroid_identity_model::{ApiKeyId, CredentialId, IdentityId, PolicyId, SpiffeId, Timestamp};
 use zeroid_storage::{
-    ApiKeyRecord, CredentialDigest, IdentityRecord, PolicyRecord, SecretHash, Spend, StoreError,
+    ApiKeyRecord, ClientRecord, CredentialDigest, IdentityRecord, PolicyRecord, SecretHash, Spend, StoreError,
 };
-use zeroid_token_core::{CredentialRecord, CutOff};
+use zeroid_token_core::{ClientName, CredentialRecord, CutOff};
 
 use super::Conn;
 use crate::error::unavailable;
 use crate::packed::unpack;
-use crate::rows::{ApiKeyRead, CredentialRow, bytes, from_json, signed};
-use crate::schema::{api_keys, cut_offs, identities, policies};
+use crate::rows::{ApiKeyRead, ClientRead, CredentialRow, bytes, from_json, signed};
+use crate::schema::{api_keys, clients, cut_offs, identities, policies};
 
 /// Store credentials.
 pub(super) fn insert_credentials(conn: &mut Conn, rows: &[(i64, &CredentialRow)]) -> Result<(), StoreError> {
@@ -255,6 +255,16 @@ pub(super) fn keys(conn: &mut Conn, hashes: &[SecretHash]) -> Result<Vec<ApiKeyR
         .load(conn)
         .map_err(unavailable)?;
     rows.into_iter().map(ApiKeyRead::record).collect()
+}
+
+/// The clients of these names.
+pub(super) fn clients(conn: &mut Conn, names: &[ClientName]) -> Result<Vec<ClientRecord>, StoreError> {
+    let rows: Vec<ClientRead> = clients::table
+        .filter(clients::client_id.eq_any(names.iter().map(ClientName::as_str)))
+        .select(ClientRead::as_select())
+        .load(conn)
+        .map_err(unavailable)?;
+    rows.into_iter().map(ClientRead::record).collect()
 }
 
 /// The policies of these ids.

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use zeroid_identity_model::{CredentialId, IdentityId, PolicyId, SpiffeId};
 use zeroid_storage::{
-    ActorFacts, ActorLookup, ApiKeyRecord, CredentialFacts, Epoch, IdentityRecord, SecretHash, StoreError,
+    ActorFacts, ActorLookup, ApiKeyRecord, ClientRecord, CredentialFacts, Epoch, IdentityRecord, SecretHash,
+    StoreError,
 };
-use zeroid_token_core::{CutOff, LiveFacts, Policy, Standing};
+use zeroid_token_core::{ClientName, CutOff, LiveFacts, Policy, Standing};
 
 use super::bulk::Stored;
 use super::changes::Present;
@@ -31,6 +32,7 @@ pub(super) struct Wanted {
     credentials: HashSet<CredentialId>,
     keys: HashSet<SecretHash>,
     uris: HashSet<SpiffeId>,
+    clients: HashSet<ClientName>,
 }
 
 impl Wanted {
@@ -42,11 +44,12 @@ impl Wanted {
         match lookup {
             ActorLookup::ApiKey(hash) => drop(self.keys.insert(*hash)),
             ActorLookup::Spiffe(uri) => drop(self.uris.insert(uri.clone())),
+            ActorLookup::Client(name) => drop(self.clients.insert(name.clone())),
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.credentials.is_empty() && self.keys.is_empty() && self.uris.is_empty()
+        self.credentials.is_empty() && self.keys.is_empty() && self.uris.is_empty() && self.clients.is_empty()
     }
 }
 
@@ -54,6 +57,12 @@ impl Wanted {
 pub(super) struct Known {
     pub(super) facts: Arc<CredentialFacts>,
     pub(super) principal: Arc<IdentityRecord>,
+}
+
+/// A client, and the identity it is bound to with what limits it.
+struct NamedClient {
+    record: Arc<ClientRecord>,
+    bound: Option<Arc<ActorFacts>>,
 }
 
 /// What holds at one epoch. What was looked for and not found is remembered too.
@@ -65,6 +74,7 @@ pub(super) struct Memo {
     credentials: HashMap<CredentialId, Option<Arc<Known>>>,
     keys: HashMap<SecretHash, Option<Arc<ActorFacts>>>,
     uris: HashMap<SpiffeId, Option<Arc<ActorFacts>>>,
+    clients: HashMap<ClientName, Option<NamedClient>>,
     /// Credentials that are remembered, by each link of their lineages; some that were forgotten, too.
     below: HashMap<CredentialId, Vec<CredentialId>>,
     /// How many were noted there since all was forgotten.
@@ -92,7 +102,13 @@ impl Memo {
 
     /// What is not known yet. Makes room for it first, so that nothing of this batch is forgotten again.
     pub(super) fn lacks(&mut self, wanted: &Wanted) -> Option<Wanted> {
-        let full = [self.credentials.len(), self.keys.len(), self.uris.len(), self.identities.len()];
+        let full = [
+            self.credentials.len(),
+            self.keys.len(),
+            self.uris.len(),
+            self.clients.len(),
+            self.identities.len(),
+        ];
         if full.into_iter().any(|count| count >= MOST) || self.noted >= MOST_LINKS {
             let epoch = self.epoch;
             *self = Self { epoch, ..Self::default() };
@@ -101,6 +117,7 @@ impl Memo {
             credentials: lacking(&wanted.credentials, &self.credentials),
             keys: lacking(&wanted.keys, &self.keys),
             uris: lacking(&wanted.uris, &self.uris),
+            clients: lacking(&wanted.clients, &self.clients),
         };
         (!lacking.is_empty()).then_some(lacking)
     }
@@ -115,7 +132,13 @@ impl Memo {
         match lookup {
             ActorLookup::ApiKey(hash) => self.keys.get(hash)?.as_ref(),
             ActorLookup::Spiffe(uri) => self.uris.get(uri)?.as_ref(),
+            ActorLookup::Client(name) => self.clients.get(name)?.as_ref()?.bound.as_ref(),
         }
+    }
+
+    /// A client that was looked for.
+    pub(super) fn client(&self, name: &ClientName) -> Option<&Arc<ClientRecord>> {
+        self.clients.get(name)?.as_ref().map(|client| &client.record)
     }
 
     /// Read what is wanted, in as many round trips as there are kinds of rows.
@@ -124,24 +147,39 @@ impl Memo {
         let keys = load(wanted.keys.iter(), |hashes| bulk::keys(conn, hashes))?;
         let uris: Vec<&SpiffeId> = wanted.uris.iter().collect();
         let actors = if uris.is_empty() { Vec::new() } else { bulk::identities_by_uri(conn, &uris)? };
+        let clients = load(wanted.clients.iter(), |names| bulk::clients(conn, names))?;
+        let clients: Vec<Arc<ClientRecord>> = clients.into_iter().map(Arc::new).collect();
         let lineages = stored.iter().flat_map(|(_, _, _, record)| record.lineage.links());
-        let named: HashSet<IdentityId> =
-            lineages.map(|link| link.identity).chain(keys.iter().map(|key| key.identity)).collect();
+        let named: HashSet<IdentityId> = lineages
+            .map(|link| link.identity)
+            .chain(keys.iter().map(|key| key.identity))
+            .chain(clients.iter().filter_map(|client| client.identity))
+            .collect();
         let unknown: Vec<IdentityId> =
             named.into_iter().filter(|id| !self.identities.contains_key(id)).collect();
         let read = load(unknown.iter(), |ids| bulk::identities(conn, ids))?;
         for identity in read.into_iter().chain(actors.iter().cloned()) {
             self.identities.insert(identity.identity.id, Arc::new(identity));
         }
-        self.read_policies(conn, &keys, &actors)?;
+        self.read_policies(conn, &keys, &actors, &clients)?;
         self.read_lives(conn, stored)?;
         for key in keys {
-            let facts = self.actor_facts(key.identity, Some(&key))?;
+            let facts = self.actor_facts(key.identity, Some(&key), None)?;
             self.keys.insert(key.hash, Some(Arc::new(facts)));
         }
         for actor in actors {
-            let facts = self.actor_facts(actor.identity.id, None)?;
+            let facts = self.actor_facts(actor.identity.id, None, None)?;
             self.uris.insert(actor.identity.spiffe_id.clone(), Some(Arc::new(facts)));
+        }
+        for record in clients {
+            // One that is bound to nobody finds nobody.
+            let bound = match record.identity {
+                Some(identity) => {
+                    Some(Arc::new(self.actor_facts(identity, None, Some(Arc::clone(&record)))?))
+                }
+                None => None,
+            };
+            self.clients.insert(record.client_id.clone(), Some(NamedClient { record, bound }));
         }
         // What was not found is known not to be there.
         for jti in &wanted.credentials {
@@ -153,6 +191,9 @@ impl Memo {
         for uri in &wanted.uris {
             self.uris.entry(uri.clone()).or_insert(None);
         }
+        for name in &wanted.clients {
+            self.clients.entry(name.clone()).or_insert(None);
+        }
         Ok(())
     }
 
@@ -161,11 +202,16 @@ impl Memo {
         conn: &mut Conn,
         keys: &[ApiKeyRecord],
         actors: &[IdentityRecord],
+        clients: &[Arc<ClientRecord>],
     ) -> Result<(), StoreError> {
-        let of_keys = keys.iter().filter_map(|key| self.identities.get(&key.identity));
+        let bound = clients.iter().filter_map(|client| client.identity);
+        let users = keys.iter().map(|key| key.identity).chain(bound);
+        let of_users = users.filter_map(|identity| self.identities.get(&identity));
         let governing =
-            of_keys.map(|identity| identity.policy_id).chain(actors.iter().map(|actor| actor.policy_id));
-        let named: HashSet<PolicyId> = governing.chain(keys.iter().filter_map(|key| key.policy_id)).collect();
+            of_users.map(|identity| identity.policy_id).chain(actors.iter().map(|actor| actor.policy_id));
+        let own = keys.iter().filter_map(|key| key.policy_id);
+        let own = own.chain(clients.iter().filter_map(|client| client.policy_id));
+        let named: HashSet<PolicyId> = governing.chain(own).collect();
         let unknown: Vec<PolicyId> = named.into_iter().filter(|id| !self.policies.contains_key(id)).collect();
         for record in load(unknown.iter(), |ids| bulk::policies(conn, ids))? {
             self.policies.insert(record.policy.id, Arc::new(record.policy));
@@ -215,6 +261,7 @@ impl Memo {
         &self,
         identity: IdentityId,
         key: Option<&ApiKeyRecord>,
+        client: Option<Arc<ClientRecord>>,
     ) -> Result<ActorFacts, StoreError> {
         let identity = Arc::clone(self.known(identity)?);
         let policy = self.policy(identity.policy_id)?;
@@ -222,7 +269,14 @@ impl Memo {
             Some(key) => Some((key.clone(), key.policy_id.map(|id| self.policy(id)).transpose()?)),
             None => None,
         };
-        Ok(ActorFacts { identity, policy, key })
+        let client = match client {
+            Some(client) => {
+                let own = client.policy_id.map(|id| self.policy(id)).transpose()?;
+                Some((client, own))
+            }
+            None => None,
+        };
+        Ok(ActorFacts { identity, policy, key, client })
     }
 
     fn known(&self, id: IdentityId) -> Result<&Arc<IdentityRecord>, StoreError> {

@@ -26,9 +26,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
 use zeroid_storage::{
-    ActorLookup, CredentialFacts, Epoch, ExchangeFacts, Issuance, KeyFacts, SecretHash, StoreError, Swept,
+    ActorLookup, ClientRecord, CredentialFacts, Epoch, ExchangeFacts, Issuance, RootFacts, StoreError, Swept,
 };
-use zeroid_token_core::{CredentialRecord, CutOff, CutOffKey, Reason};
+use zeroid_token_core::{ClientName, CredentialRecord, CutOff, CutOffKey, Reason};
 
 use crate::error::{OpenError, unavailable};
 use crate::rows::CredentialRow;
@@ -147,9 +147,22 @@ impl PostgresStore {
         connection::is_made(&Target::new(url))
     }
 
-    async fn facts_of_key(&self, hash: SecretHash) -> Result<Option<KeyFacts>, StoreError> {
-        match self.readers.ask(hash.0[31], Question::Key(hash)).await? {
-            Heard::Key(facts) => Ok(facts),
+    async fn client_named(&self, name: &ClientName) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+        match self.readers.ask(byte_of(name.as_str()), Question::Client(name.clone())).await? {
+            Heard::Client(client) => Ok(client),
+            other => Err(other.is_no_answer()),
+        }
+    }
+
+    async fn facts_of_root(&self, actor: &ActorLookup) -> Result<Option<RootFacts>, StoreError> {
+        // Who asks again is answered by the reader that remembers it.
+        let byte = match actor {
+            ActorLookup::ApiKey(hash) => hash.0[31],
+            ActorLookup::Spiffe(uri) => byte_of(uri.as_str()),
+            ActorLookup::Client(name) => byte_of(name.as_str()),
+        };
+        match self.readers.ask(byte, Question::Root(actor.clone())).await? {
+            Heard::Root(facts) => Ok(facts),
             other => Err(other.is_no_answer()),
         }
     }
@@ -270,6 +283,11 @@ impl PostgresStore {
         }
         Ok(found)
     }
+}
+
+/// A byte that a text always gives, and different ones seldom share.
+fn byte_of(text: &str) -> u8 {
+    text.bytes().fold(0, |sum, byte| sum ^ byte)
 }
 
 /// Whether what a credential was judged by at one epoch is what it is at a later one.

@@ -7,7 +7,11 @@ use std::thread::JoinHandle;
 use diesel::connection::SimpleConnection;
 use tokio::sync::oneshot;
 use zeroid_identity_model::CredentialId;
-use zeroid_storage::{ActorLookup, CredentialFacts, Epoch, ExchangeFacts, KeyFacts, SecretHash, StoreError};
+use zeroid_storage::{
+    ActorLookup, ClientRecord, CredentialFacts, Epoch, ExchangeFacts, RootFacts, StoreError,
+};
+
+use zeroid_token_core::ClientName;
 
 use super::connection::{Link, Target};
 use super::memo::{Memo, Wanted};
@@ -27,21 +31,24 @@ struct Ask {
 
 /// A question.
 pub(super) enum Question {
-    /// What an issuance against this key is decided by.
-    Key(SecretHash),
+    /// What an issuance at a root is decided by.
+    Root(ActorLookup),
     /// What an exchange is decided by.
     Exchange(CredentialId, ActorLookup),
     /// A credential and what its life is judged by.
     Credential(CredentialId),
+    /// The client that calls itself so.
+    Client(ClientName),
     /// Whether there is anybody to ask.
     Presence,
 }
 
 /// What is said to it.
 pub(super) enum Heard {
-    Key(Option<KeyFacts>),
+    Root(Option<RootFacts>),
     Exchange(ExchangeFacts),
     Credential(Option<Arc<CredentialFacts>>),
+    Client(Option<Arc<ClientRecord>>),
     Presence,
 }
 
@@ -55,7 +62,7 @@ impl Heard {
 impl Question {
     /// Whether it draws a number of the sequence.
     const fn draws(&self) -> bool {
-        matches!(self, Self::Key(..) | Self::Exchange(..))
+        matches!(self, Self::Root(..) | Self::Exchange(..))
     }
 }
 
@@ -135,12 +142,13 @@ fn wanted(asks: &[Ask]) -> Wanted {
     let mut wanted = Wanted::default();
     for ask in asks {
         match &ask.question {
-            Question::Key(hash) => wanted.actor(&ActorLookup::ApiKey(*hash)),
+            Question::Root(actor) => wanted.actor(actor),
             Question::Exchange(subject, actor) => {
                 wanted.credential(*subject);
                 wanted.actor(actor);
             }
             Question::Credential(jti) => wanted.credential(*jti),
+            Question::Client(name) => wanted.actor(&ActorLookup::Client(name.clone())),
             Question::Presence => {}
         }
     }
@@ -205,8 +213,9 @@ fn hear(question: Question, memo: &Memo, epoch: Epoch, numbers: &mut Numbers) ->
         Question::Credential(jti) => {
             Heard::Credential(memo.credential(jti).map(|known| Arc::clone(&known.facts)))
         }
-        Question::Key(hash) => Heard::Key(match memo.actor(&ActorLookup::ApiKey(hash)).cloned() {
-            Some(actor) => Some(KeyFacts { actor, order: numbers.draw()?, epoch }),
+        Question::Client(name) => Heard::Client(memo.client(&name).cloned()),
+        Question::Root(actor) => Heard::Root(match memo.actor(&actor).cloned() {
+            Some(actor) => Some(RootFacts { actor, order: numbers.draw()?, epoch }),
             None => None,
         }),
         Question::Exchange(subject, actor) => {

@@ -4,7 +4,7 @@ use zeroid_identity_model::{IdentityId, Timestamp};
 use zeroid_storage::{Guard, StoreError};
 use zeroid_token_core::{CredentialRecord, LiveFacts, Standing};
 
-use super::{Conn, cut_offs, identities, keys, policies};
+use super::{Conn, clients, cut_offs, identities, keys, policies};
 use crate::cut_key;
 use crate::error::corrupt;
 
@@ -29,6 +29,7 @@ pub(crate) fn holds(conn: &mut Conn, guard: Guard) -> Result<bool, StoreError> {
     match guard {
         Guard::Identity(id, version) => Ok(identities::version(conn, id)? == Some(version)),
         Guard::Policy(id, version) => Ok(policies::version(conn, id)? == Some(version)),
+        Guard::Client(id, version) => Ok(clients::version(conn, id)? == Some(version)),
         Guard::ApiKey(id) => keys::is_unrevoked(conn, id),
     }
 }

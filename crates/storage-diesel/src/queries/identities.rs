@@ -15,7 +15,8 @@ use crate::schema::{credentials, identities};
 
 /// Store an identity.
 pub(crate) fn insert(conn: &mut Conn, tenant: i64, record: &IdentityRecord) -> Result<(), StoreError> {
-    if let Some((id, status)) = by_external_id(conn, tenant, &record.identity.external_id)? {
+    if let Some(taken) = by_external_id(conn, tenant, &record.identity.external_id)? {
+        let (id, status) = (taken.identity.id, taken.identity.status);
         return Err(Conflict::ExternalId { id, status }.into());
     }
     let row = IdentityRow::of(tenant, record)?;
@@ -34,19 +35,19 @@ pub(crate) fn update(conn: &mut Conn, tenant: i64, record: &IdentityRecord) -> R
     Ok(())
 }
 
-fn by_external_id(
+/// The identity of this external id in this tenant.
+pub(crate) fn by_external_id(
     conn: &mut Conn,
     tenant: i64,
     external_id: &ExternalId,
-) -> Result<Option<(IdentityId, Status)>, StoreError> {
+) -> Result<Option<IdentityRecord>, StoreError> {
     let body: Option<String> = identities::table
         .filter(identities::tenant_id.eq(tenant).and(identities::external_id.eq(external_id.as_str())))
         .select(identities::body)
         .get_result(conn)
         .optional()
         .map_err(unavailable)?;
-    let record: Option<IdentityRecord> = body.map(|body| from_json("identity", &body)).transpose()?;
-    Ok(record.map(|record| (record.identity.id, record.identity.status)))
+    body.map(|body| from_json("identity", &body)).transpose()
 }
 
 /// The identity of this id, whoever's.

@@ -3,6 +3,7 @@
 //! A row that is unique by its key is read with `get_result`, not `first`: SQLite plans a query again whenever the
 //! value of a bound limit is set, which costs as much as the query.
 
+pub(super) mod clients;
 pub(super) mod credentials;
 pub(super) mod cut_offs;
 pub(super) mod facts;

@@ -136,8 +136,10 @@ pub(crate) fn delete(conn: &mut Conn, tenant: i64, id: PolicyId) -> Result<(), S
         .count()
         .get_result(conn)
         .map_err(unavailable)?;
-    if stored.is_default || users > 0 || keys > 0 {
-        return Err(Conflict::PolicyInUse { identities: unsigned(users), keys: unsigned(keys) }.into());
+    let clients = super::clients::under_policy(conn, tenant, id)?;
+    if stored.is_default || users > 0 || keys > 0 || clients > 0 {
+        let (identities, keys) = (unsigned(users), unsigned(keys));
+        return Err(Conflict::PolicyInUse { identities, keys, clients }.into());
     }
     super::keys::forget_policy(conn, tenant, id)?;
     diesel::delete(policies::table.filter(policies::id.eq(bytes))).execute(conn).map_err(unavailable)?;

@@ -1,4 +1,4 @@
-//! What API keys authenticate and what credentials are, remembered while nothing touches it.
+//! Who asks and what credentials are, remembered while nothing touches it.
 //!
 //! An entry holds while no change is known that touches it since the epoch it was read at, and every change is known
 //! before anybody is told that it happened. An issuance based on it is checked again by the writer, in the order of all
@@ -9,13 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use zeroid_identity_model::CredentialId;
-use zeroid_storage::{ActorFacts, CredentialFacts, Epoch, IdentityRecord, SecretHash};
+use zeroid_storage::{ActorFacts, ActorLookup, ClientRecord, CredentialFacts, Epoch, IdentityRecord};
+use zeroid_token_core::ClientName;
 
 use super::changes::Mark;
 use super::shared::Shared;
 
-/// Most keys remembered; beyond it all are forgotten. About 4 KiB each.
-const MOST_KEYS: usize = 16_384;
+/// Most actors remembered; beyond it all are forgotten. About 4 KiB each.
+const MOST_ACTORS: usize = 16_384;
+
+/// Most clients remembered by name; beyond it all are forgotten. About 1 KiB each, and 20 with as many keys as can be.
+const MOST_CLIENTS: usize = 4_096;
 
 /// Parts of the memory of credentials, so that threads seldom wait for each other.
 const SHARDS: usize = 16;
@@ -40,33 +44,55 @@ struct Entry {
 
 pub(super) struct FactCache {
     shared: Arc<Shared>,
-    keys: RwLock<HashMap<SecretHash, (Epoch, Arc<ActorFacts>)>>,
+    actors: RwLock<HashMap<ActorLookup, (Epoch, Arc<ActorFacts>)>>,
+    clients: RwLock<HashMap<ClientName, (Epoch, Arc<ClientRecord>)>>,
     credentials: [RwLock<HashMap<CredentialId, Entry>>; SHARDS],
 }
 
 impl FactCache {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, keys: RwLock::default(), credentials: std::array::from_fn(|_| RwLock::default()) }
+        Self {
+            shared,
+            actors: RwLock::default(),
+            clients: RwLock::default(),
+            credentials: std::array::from_fn(|_| RwLock::default()),
+        }
     }
 
     pub(super) fn shared(&self) -> &Shared {
         &self.shared
     }
 
-    /// Who holds a key, if that is known.
-    pub(super) fn actor(&self, hash: &SecretHash) -> Option<Arc<ActorFacts>> {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let (read_at, facts) = keys.get(hash)?;
+    /// Who it is, if that is known.
+    pub(super) fn actor(&self, lookup: &ActorLookup) -> Option<Arc<ActorFacts>> {
+        let actors = self.actors.read().unwrap_or_else(PoisonError::into_inner);
+        let (read_at, facts) = actors.get(lookup)?;
         self.shared.changes.facts_hold(*read_at).then(|| Arc::clone(facts))
     }
 
-    /// Remember who holds a key, as read at this epoch.
-    pub(super) fn remember_actor(&self, hash: SecretHash, epoch: Epoch, facts: Arc<ActorFacts>) {
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= MOST_KEYS {
-            keys.clear();
+    /// Remember who it is, as read at this epoch.
+    pub(super) fn remember_actor(&self, lookup: ActorLookup, epoch: Epoch, facts: Arc<ActorFacts>) {
+        let mut actors = self.actors.write().unwrap_or_else(PoisonError::into_inner);
+        if actors.len() >= MOST_ACTORS {
+            actors.clear();
         }
-        keys.insert(hash, (epoch, facts));
+        actors.insert(lookup, (epoch, facts));
+    }
+
+    /// The client that calls itself so, if it is known.
+    pub(super) fn client(&self, name: &ClientName) -> Option<Arc<ClientRecord>> {
+        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+        let (read_at, client) = clients.get(name)?;
+        self.shared.changes.facts_hold(*read_at).then(|| Arc::clone(client))
+    }
+
+    /// Remember a client, as read at this epoch.
+    pub(super) fn remember_client(&self, name: ClientName, epoch: Epoch, client: Arc<ClientRecord>) {
+        let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
+        if clients.len() >= MOST_CLIENTS {
+            clients.clear();
+        }
+        clients.insert(name, (epoch, client));
     }
 
     /// A credential's facts, if they are known.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
 use zeroid_storage::{
-    ActorLookup, CredentialFacts, ExchangeFacts, Issuance, KeyFacts, SecretHash, StoreError,
+    ActorLookup, ClientRecord, CredentialFacts, ExchangeFacts, Issuance, RootFacts, StoreError,
 };
-use zeroid_token_core::{CutOff, CutOffKey, Order, Reason};
+use zeroid_token_core::{ClientName, CutOff, CutOffKey, Order, Reason};
 
 use super::SqliteStore;
 use super::memo::exchange_facts;
@@ -31,16 +31,16 @@ impl SqliteStore {
         usize::from(jti.as_bytes()[15])
     }
 
-    pub(super) async fn facts_of_key(&self, hash: SecretHash) -> Result<Option<KeyFacts>, StoreError> {
+    pub(super) async fn facts_of_root(&self, lookup: &ActorLookup) -> Result<Option<RootFacts>, StoreError> {
         // The epoch first: facts are never older than it says.
         let epoch = self.shared.epoch();
-        if let Some(actor) = self.known.actor(&hash) {
-            return Ok(Some(KeyFacts { actor, order: self.draw().await?, epoch }));
+        if let Some(actor) = self.known.actor(lookup) {
+            return Ok(Some(RootFacts { actor, order: self.draw().await?, epoch }));
         }
-        let lookup = ActorLookup::ApiKey(hash);
+        let lookup = lookup.clone();
         let read = self.readers.read(move |reading| Ok((reading.actor(&lookup)?, reading.holds_at))).await?;
         let (Some(actor), epoch) = read else { return Ok(None) };
-        Ok(Some(KeyFacts { actor, order: self.draw().await?, epoch }))
+        Ok(Some(RootFacts { actor, order: self.draw().await?, epoch }))
     }
 
     pub(super) async fn facts_of_exchange(
@@ -49,8 +49,8 @@ impl SqliteStore {
         actor: ActorLookup,
     ) -> Result<ExchangeFacts, StoreError> {
         let epoch = self.shared.epoch();
-        if let (Some(known), ActorLookup::ApiKey(hash)) = (self.known.credential(subject), &actor)
-            && let Some(actor) = self.known.actor(hash)
+        if let Some(known) = self.known.credential(subject)
+            && let Some(actor) = self.known.actor(&actor)
         {
             let facts = exchange_facts(Some(known), Some(actor), epoch);
             return Ok(ExchangeFacts { order: self.draw().await?, ..facts });
@@ -69,6 +69,17 @@ impl SqliteStore {
         }
         let read = move |reading: &mut Reading<'_>| Ok(reading.credential(jti)?.map(|known| known.facts));
         self.readers.read_at(Self::reader_of(jti), read).await
+    }
+
+    pub(super) async fn client_named(
+        &self,
+        name: &ClientName,
+    ) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+        if let Some(client) = self.known.client(name) {
+            return Ok(Some(client));
+        }
+        let name = name.clone();
+        self.readers.read(move |reading| reading.client(name)).await
     }
 
     pub(super) async fn store_credential(

@@ -1,15 +1,15 @@
 //! What a reader finds out, and what it remembers of it.
 //!
-//! Credentials and keys are remembered for all threads; the identities that credentials name, by each reader for itself.
+//! Credentials and actors are remembered for all threads; the identities that credentials name, by each reader for itself.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use zeroid_identity_model::{CredentialId, IdentityId};
 use zeroid_storage::{
-    ActorFacts, ActorLookup, CredentialFacts, Epoch, ExchangeFacts, IdentityRecord, StoreError,
+    ActorFacts, ActorLookup, ClientRecord, CredentialFacts, Epoch, ExchangeFacts, IdentityRecord, StoreError,
 };
-use zeroid_token_core::{LiveFacts, Order, Standing};
+use zeroid_token_core::{ClientName, LiveFacts, Order, Standing};
 
 use super::cache::Known;
 use super::reader::Reading;
@@ -83,16 +83,21 @@ impl Reading<'_> {
 
     /// An actor with everything that limits it.
     pub(super) fn actor(&mut self, lookup: &ActorLookup) -> Result<Option<Arc<ActorFacts>>, StoreError> {
-        let hash = match lookup {
-            ActorLookup::Spiffe(_) => return Ok(single::find_actor(self.conn, lookup)?.map(Arc::new)),
-            ActorLookup::ApiKey(hash) => hash,
-        };
-        if let Some(known) = self.known.actor(hash) {
+        if let Some(known) = self.known.actor(lookup) {
             return Ok(Some(known));
         }
         let found = single::find_actor(self.conn, lookup)?.map(Arc::new);
         if let Some(found) = &found {
-            self.known.remember_actor(*hash, self.epoch, Arc::clone(found));
+            self.known.remember_actor(lookup.clone(), self.epoch, Arc::clone(found));
+        }
+        Ok(found)
+    }
+
+    /// The client that calls itself so.
+    pub(super) fn client(&mut self, name: ClientName) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+        let found = queries::clients::by_name(self.conn, &name)?.map(Arc::new);
+        if let Some(found) = &found {
+            self.known.remember_client(name, self.epoch, Arc::clone(found));
         }
         Ok(found)
     }

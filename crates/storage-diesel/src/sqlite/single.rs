@@ -6,10 +6,12 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary};
 use zeroid_identity_model::{ApiKeyId, PolicyId, Timestamp};
-use zeroid_storage::{ActorFacts, ActorLookup, ApiKeyRecord, IdentityRecord, SecretHash, StoreError};
+use zeroid_storage::{
+    ActorFacts, ActorLookup, ApiKeyRecord, ClientRecord, IdentityRecord, SecretHash, StoreError,
+};
 use zeroid_token_core::Policy;
 
-use super::queries::{identities, policies};
+use super::queries::{clients, identities, policies};
 use super::{Conn, Dialect};
 use crate::error::{missing, unavailable};
 use crate::rows::{ApiKeyRead, signed};
@@ -20,6 +22,7 @@ fn actor(
     conn: &mut Conn,
     identity: IdentityRecord,
     key: Option<ApiKeyRecord>,
+    client: Option<ClientRecord>,
 ) -> Result<ActorFacts, StoreError> {
     let policy = policy(conn, identity.policy_id)?;
     let key = match key {
@@ -29,28 +32,46 @@ fn actor(
         }
         None => None,
     };
-    Ok(ActorFacts { identity: Arc::new(identity), policy, key })
+    let client = match client {
+        Some(client) => {
+            let own = client.policy_id.map(|id| self::policy(conn, id)).transpose()?;
+            Some((Arc::new(client), own))
+        }
+        None => None,
+    };
+    Ok(ActorFacts { identity: Arc::new(identity), policy, key, client })
 }
 
 fn policy(conn: &mut Conn, id: PolicyId) -> Result<Arc<Policy>, StoreError> {
     policies::by_id(conn, id)?.map(|record| Arc::new(record.policy)).ok_or_else(|| missing("a policy"))
 }
 
-/// The actor of an exchange.
+/// Whoever is looked for, with everything that limits it.
 pub(super) fn find_actor(conn: &mut Conn, lookup: &ActorLookup) -> Result<Option<ActorFacts>, StoreError> {
     match lookup {
         ActorLookup::ApiKey(hash) => match by_hash(conn, hash)? {
             Some(key) => {
                 let identity =
                     identities::by_id(conn, key.identity)?.ok_or_else(|| missing("an identity"))?;
-                Ok(Some(actor(conn, identity, Some(key))?))
+                Ok(Some(actor(conn, identity, Some(key), None)?))
             }
             None => Ok(None),
         },
         ActorLookup::Spiffe(uri) => match identities::by_uri(conn, uri)? {
-            Some(identity) => Ok(Some(actor(conn, identity, None)?)),
+            Some(identity) => Ok(Some(actor(conn, identity, None, None)?)),
             None => Ok(None),
         },
+        ActorLookup::Client(name) => {
+            let client = clients::by_name(conn, name)?;
+            match client.and_then(|client| Some((client.identity?, client))) {
+                Some((identity, client)) => {
+                    let identity =
+                        identities::by_id(conn, identity)?.ok_or_else(|| missing("an identity"))?;
+                    Ok(Some(actor(conn, identity, None, Some(client))?))
+                }
+                None => Ok(None),
+            }
+        }
     }
 }
 

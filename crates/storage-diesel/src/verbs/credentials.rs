@@ -6,18 +6,19 @@ use async_trait::async_trait;
 use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
 use zeroid_storage::{
     ActorLookup, ChainFacts, CredentialFacts, CredentialFilter, CredentialStore, CredentialView,
-    ExchangeFacts, Issuance, KeyFacts, Listed, Page, SecretHash, StoreError,
+    ExchangeFacts, Issuance, Listed, Page, RootFacts, Spend, StoreError,
 };
 use zeroid_token_core::{CutOff, CutOffKey, Reason};
 
+use super::job::Changes;
 use super::writing::Writing;
 use super::{Conn, ThisStore, queries};
 use crate::rows::CredentialRow;
 
 #[async_trait]
 impl CredentialStore for ThisStore {
-    async fn key_facts(&self, hash: &SecretHash) -> Result<Option<KeyFacts>, StoreError> {
-        self.facts_of_key(*hash).await
+    async fn root_facts(&self, actor: &ActorLookup) -> Result<Option<RootFacts>, StoreError> {
+        self.facts_of_root(actor).await
     }
 
     async fn exchange_facts(
@@ -32,6 +33,11 @@ impl CredentialStore for ThisStore {
         // What can be done by the caller's thread is not left to the one writer.
         let row = CredentialRow::of(&issuance)?;
         self.store_credential(issuance, row).await
+    }
+
+    async fn spend(&self, spend: Spend) -> Result<(), StoreError> {
+        let spend = move |writing: &mut Writing<'_>| queries::credentials::spend(writing.conn, &spend);
+        self.write(Changes::Nothing, spend).await
     }
 
     async fn credential_facts(&self, jti: CredentialId) -> Result<Option<Arc<CredentialFacts>>, StoreError> {
@@ -90,10 +96,8 @@ pub(crate) fn cut_off(
 ) -> Result<CutOff, StoreError> {
     let id = match &key {
         CutOffKey::SigningKey(_) => return Err(StoreError::NotFound),
-        CutOffKey::Owner(_) | CutOffKey::Client(_) | CutOffKey::Family(_) | CutOffKey::Tenant => {
-            writing.tenant(tenant)?
-        }
-        CutOffKey::Credential(_) | CutOffKey::Identity(_) | CutOffKey::ApiKey(_) => {
+        CutOffKey::Owner(_) | CutOffKey::Family(_) | CutOffKey::Tenant => writing.tenant(tenant)?,
+        CutOffKey::Credential(_) | CutOffKey::Identity(_) | CutOffKey::ApiKey(_) | CutOffKey::Client(_) => {
             writing.known_tenant(tenant)?
         }
     };
@@ -103,6 +107,7 @@ pub(crate) fn cut_off(
             queries::identities::version_of(writing.conn, id, *identity)?.is_some()
         }
         CutOffKey::ApiKey(api_key) => queries::keys::of_tenant(writing.conn, id, *api_key)?.is_some(),
+        CutOffKey::Client(client) => queries::clients::of_tenant(writing.conn, id, *client)?.is_some(),
         _ => true,
     };
     if !known {

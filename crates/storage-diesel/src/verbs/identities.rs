@@ -1,7 +1,7 @@
 //! Identities.
 
 use async_trait::async_trait;
-use zeroid_identity_model::{IdentityId, SpiffeId, Tenant};
+use zeroid_identity_model::{ExternalId, IdentityId, SpiffeId, Tenant};
 use zeroid_storage::{
     ApiKeyRecord, AskedWith, Conflict, Facets, IdentityChange, IdentityFilter, IdentityRecord, IdentityStore,
     Listed, Page, StoreError,
@@ -38,6 +38,16 @@ impl IdentityStore for ThisStore {
         let (wanted, uri) = (tenant.clone(), uri.clone());
         let found = self.read_tenant(tenant, move |conn, _| queries::identities::by_uri(conn, &uri)).await?;
         Ok(found.filter(|record| record.identity.tenant == wanted))
+    }
+
+    async fn identity_by_external_id(
+        &self,
+        tenant: &Tenant,
+        external_id: &ExternalId,
+    ) -> Result<Option<IdentityRecord>, StoreError> {
+        let external_id = external_id.clone();
+        let read = move |conn: &mut Conn, id| queries::identities::by_external_id(conn, id, &external_id);
+        self.read_tenant(tenant, read).await
     }
 
     async fn identities(

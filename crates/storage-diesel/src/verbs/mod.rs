@@ -2,6 +2,7 @@
 //!
 //! The hot reads and the way a credential is stored are the dialect's own (`hot.rs`).
 
+mod clients;
 mod credentials;
 mod identities;
 mod issue;

@@ -3,8 +3,8 @@
 use serde_json::json;
 use zeroid_identity_model::{IdentityId, IdentityType, Kind, Status, Timestamp, TrustLevel};
 use zeroid_storage::{
-    ApiKeyFilter, ApiKeyStateFilter, CredentialFilter, IdentityFilter, MemoryStore, OwnerFilter, Page,
-    Revoked, Store, StoreError,
+    ActorLookup, ApiKeyFilter, ApiKeyStateFilter, CredentialFilter, IdentityFilter, MemoryStore, OwnerFilter,
+    Page, Revoked, Store, StoreError,
 };
 use zeroid_token_core::{CutOffKey, Lineage, Reason};
 
@@ -205,7 +205,7 @@ async fn lists_of_credentials_are_those_of_the_reference() {
 
 /// Draw in the reference, too, so that both sequences stand at the same number.
 async fn presenter_order(memory: &dyn Store, presenter: &Agent) {
-    assert!(memory.key_facts(&presenter.key.hash).await.unwrap().is_some());
+    assert!(memory.root_facts(&ActorLookup::ApiKey(presenter.key.hash)).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ fn migrated() -> (Folder, SqliteConnection) {
 fn every_table_of_a_tenant_has_the_tenant_in_a_unique_key() {
     let (_folder, mut conn) = migrated();
     let found = tables(&mut conn);
-    assert_eq!(found, ["policies", "identities", "api_keys", "cut_offs", CREDENTIALS]);
+    assert_eq!(found, ["policies", "identities", "api_keys", "cut_offs", CREDENTIALS, "clients"]);
     for table in found {
         let unique = names(
             &mut conn,
@@ -93,7 +93,7 @@ fn every_reference_has_a_foreign_key_behind_it() {
     for table in tables(&mut conn).into_iter().filter(|table| table != CREDENTIALS) {
         let kept =
             names(&mut conn, &format!("SELECT \"from\" AS name FROM pragma_foreign_key_list('{table}')"));
-        let own = ["external_id", "spiffe_id"];
+        let own = ["external_id", "spiffe_id", "client_id"];
         for column in columns(&mut conn, &table) {
             if column.ends_with("_id") && !own.contains(&column.as_str()) {
                 assert!(kept.contains(&column), "{table}.{column} refers to something");

@@ -13,8 +13,8 @@ use zeroid_identity_model::{
     Tenant, Timestamp, TrustLevel,
 };
 use zeroid_storage::{
-    ApiKeyRecord, CredentialDigest, CredentialStore, Environment, Epoch, Guard, IdentityRecord,
-    IdentityStore, Issuance, KeyFacts, PolicyRecord, PolicyStore, SecretHash, ServerStore,
+    ActorLookup, ApiKeyRecord, CredentialDigest, CredentialStore, Environment, Epoch, Guard, IdentityRecord,
+    IdentityStore, Issuance, PolicyRecord, PolicyStore, RootFacts, SecretHash, ServerStore,
 };
 use zeroid_storage_diesel::{SqliteOptions, SqliteStore};
 use zeroid_token_core::{
@@ -206,8 +206,8 @@ impl Agent {
         &self.record.identity.tenant
     }
 
-    pub(crate) async fn facts(&self, store: &SqliteStore) -> KeyFacts {
-        store.key_facts(&self.key.hash).await.unwrap().unwrap()
+    pub(crate) async fn facts(&self, store: &SqliteStore) -> RootFacts {
+        store.root_facts(&ActorLookup::ApiKey(self.key.hash)).await.unwrap().unwrap()
     }
 
     /// A root credential of this agent, ready to be issued.
@@ -236,6 +236,7 @@ impl Agent {
             subject: self.record.identity.spiffe_id.clone(),
             owner: self.record.identity.owner.clone(),
             source: Source::ApiKey(self.key.id),
+            beside: Vec::new(),
             family: None,
             kid: kid("key-1"),
             issued_at: NOW,
@@ -252,6 +253,7 @@ pub(crate) fn issuance(lineage: Lineage, guards: Vec<Guard>, epoch: Epoch) -> Is
     let record = CredentialRecord {
         lineage,
         grant_type: GrantType::ApiKey,
+        client_id: None,
         expires_at: NOW.plus_seconds(3600),
         usable: ScopeSet::nothing(),
         delegable: ScopeSet::nothing(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
-use zeroid_storage::{CredentialStore, IdentityStore, ServerStore, Spend, StoreError};
+use zeroid_storage::{ActorLookup, CredentialStore, IdentityStore, ServerStore, Spend, StoreError};
 use zeroid_storage_diesel::{OpenError, SqliteOptions, SqliteStore};
 
 use crate::support::{Agent, Folder, Hold, LATER, NOW, connect, hash, identity, in_one_transaction, tenant};
@@ -49,7 +49,13 @@ fn migrations_are_named_and_applied_once() {
     let pending = SqliteStore::pending_migrations(&folder.file()).unwrap();
     assert_eq!(
         pending,
-        ["00000000000001_kernel", "00000000000002_ending", "00000000000003_lean", "00000000000004_packed"]
+        [
+            "00000000000001_kernel",
+            "00000000000002_ending",
+            "00000000000003_lean",
+            "00000000000004_packed",
+            "00000000000005_clients"
+        ]
     );
     assert!(!folder.file().exists(), "asking makes no file");
     assert_eq!(SqliteStore::migrate(&folder.file()).unwrap().len(), pending.len());
@@ -218,7 +224,7 @@ async fn a_missing_table_is_unavailable_and_never_absent() {
         .unwrap();
     let facts = store.credential_facts(root.record.jti()).await;
     assert!(matches!(facts, Err(StoreError::Unavailable(_))), "{facts:?}");
-    let facts = store.key_facts(&unread.key.hash).await;
+    let facts = store.root_facts(&ActorLookup::ApiKey(unread.key.hash)).await;
     assert!(matches!(facts, Err(StoreError::Unavailable(_))), "{facts:?}");
 }
 
@@ -237,7 +243,7 @@ async fn an_unreadable_or_missing_row_is_corrupt_and_never_absent() {
     conn.batch_execute("PRAGMA foreign_keys = OFF; DELETE FROM identities;").unwrap();
     let facts = store.credential_facts(root.record.jti()).await;
     assert!(matches!(facts, Err(StoreError::Corrupt(_))), "{facts:?}");
-    let facts = store.key_facts(&unread.key.hash).await;
+    let facts = store.root_facts(&ActorLookup::ApiKey(unread.key.hash)).await;
     assert!(matches!(facts, Err(StoreError::Corrupt(_))), "{facts:?}");
     assert_eq!(
         store.identity(&tenant("prod"), agent.id()).await,

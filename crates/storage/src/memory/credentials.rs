@@ -1,6 +1,7 @@
 //! Credentials, in memory.
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,18 +13,17 @@ use super::state::{State, window};
 use crate::error::StoreError;
 use crate::filters::{CredentialFilter, Listed, Page};
 use crate::records::{
-    ActorLookup, ChainFacts, CredentialFacts, CredentialView, ExchangeFacts, Issuance, KeyFacts, SecretHash,
+    ActorLookup, ChainFacts, CredentialFacts, CredentialView, ExchangeFacts, Issuance, RootFacts, Spend,
 };
 use crate::traits::CredentialStore;
 
 #[async_trait]
 impl CredentialStore for MemoryStore {
-    async fn key_facts(&self, hash: &SecretHash) -> Result<Option<KeyFacts>, StoreError> {
+    async fn root_facts(&self, actor: &ActorLookup) -> Result<Option<RootFacts>, StoreError> {
         let mut state = self.lock();
         let order = state.draw();
-        let Some(key) = state.keys.values().find(|key| key.hash == *hash) else { return Ok(None) };
-        let actor = state.actor(key.identity, Some(key))?;
-        Ok(Some(KeyFacts { actor, order, epoch: State::epoch() }))
+        let Some(actor) = state.find_actor(actor)? else { return Ok(None) };
+        Ok(Some(RootFacts { actor, order, epoch: State::epoch() }))
     }
 
     async fn exchange_facts(
@@ -36,18 +36,7 @@ impl CredentialStore for MemoryStore {
         let subject = facts_of(&state, subject)?;
         let root = subject.as_ref().map(|subject| subject.record.lineage.root().identity);
         let principal = root.and_then(|id| state.identities.get(&id)).cloned().map(Arc::new);
-        let actor = match actor {
-            ActorLookup::ApiKey(hash) => match state.keys.values().find(|key| key.hash == *hash) {
-                Some(key) => Some(state.actor(key.identity, Some(key))?),
-                None => None,
-            },
-            ActorLookup::Spiffe(uri) => {
-                match state.identities.values().find(|record| record.identity.spiffe_id == *uri) {
-                    Some(record) => Some(state.actor(record.identity.id, None)?),
-                    None => None,
-                }
-            }
-        };
+        let actor = state.find_actor(actor)?;
         Ok(ExchangeFacts { subject, principal, actor, order, epoch: State::epoch() })
     }
 
@@ -70,6 +59,16 @@ impl CredentialStore for MemoryStore {
         Ok(())
     }
 
+    async fn spend(&self, spend: Spend) -> Result<(), StoreError> {
+        match self.lock().spent.entry((spend.scope, spend.hash)) {
+            Entry::Occupied(_) => Err(StoreError::Spent),
+            Entry::Vacant(place) => {
+                place.insert(spend.forget_at);
+                Ok(())
+            }
+        }
+    }
+
     async fn credential_facts(&self, jti: CredentialId) -> Result<Option<Arc<CredentialFacts>>, StoreError> {
         facts_of(&self.lock(), jti)
     }
@@ -89,7 +88,8 @@ impl CredentialStore for MemoryStore {
             CutOffKey::Identity(id) => state.identity_of(tenant, *id).is_some(),
             CutOffKey::ApiKey(id) => state.keys.get(id).is_some_and(|key| key.tenant == *tenant),
             CutOffKey::SigningKey(_) => false,
-            CutOffKey::Owner(_) | CutOffKey::Client(_) | CutOffKey::Family(_) | CutOffKey::Tenant => true,
+            CutOffKey::Client(id) => state.client_of(tenant, *id).is_some(),
+            CutOffKey::Owner(_) | CutOffKey::Family(_) | CutOffKey::Tenant => true,
         };
         if known { Ok(state.cut(Some(tenant), key.clone(), reason, now)) } else { Err(StoreError::NotFound) }
     }

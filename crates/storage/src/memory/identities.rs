@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use zeroid_identity_model::{IdentityId, SpiffeId, Status, Tenant};
+use zeroid_identity_model::{ExternalId, IdentityId, SpiffeId, Status, Tenant};
 use zeroid_token_core::{CutOffKey, live};
 
 use super::MemoryStore;
@@ -51,6 +51,16 @@ impl IdentityStore for MemoryStore {
         let state = self.lock();
         let mut of_tenant = state.identities.values().filter(|record| record.identity.tenant == *tenant);
         Ok(of_tenant.find(|record| record.identity.spiffe_id == *uri).cloned())
+    }
+
+    async fn identity_by_external_id(
+        &self,
+        tenant: &Tenant,
+        external_id: &ExternalId,
+    ) -> Result<Option<IdentityRecord>, StoreError> {
+        let state = self.lock();
+        let mut of_tenant = state.identities.values().filter(|record| record.identity.tenant == *tenant);
+        Ok(of_tenant.find(|record| record.identity.external_id == *external_id).cloned())
     }
 
     async fn identities(

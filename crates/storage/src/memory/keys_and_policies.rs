@@ -134,9 +134,11 @@ impl PolicyStore for MemoryStore {
         let identities = state.identities.values().filter(|record| record.policy_id == id).count();
         let keys =
             state.keys.values().filter(|key| key.revoked.is_none() && key.policy_id == Some(id)).count();
-        if is_default || identities > 0 || keys > 0 {
+        let clients = state.clients.values().filter(|client| client.policy_id == Some(id)).count();
+        if is_default || identities > 0 || keys > 0 || clients > 0 {
             let count = |n| u64::try_from(n).unwrap_or(u64::MAX);
-            return Err(Conflict::PolicyInUse { identities: count(identities), keys: count(keys) }.into());
+            let (identities, keys, clients) = (count(identities), count(keys), count(clients));
+            return Err(Conflict::PolicyInUse { identities, keys, clients }.into());
         }
         for key in state.keys.values_mut().filter(|key| key.policy_id == Some(id)) {
             key.policy_id = None;

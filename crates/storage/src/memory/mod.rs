@@ -1,5 +1,6 @@
 //! The in-memory reference: obviously right, and gone when dropped.
 
+mod clients;
 mod credentials;
 mod identities;
 mod keys_and_policies;

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use zeroid_identity_model::{ApiKeyId, CredentialId, IdentityId, PolicyId, Tenant, Timestamp};
+use zeroid_identity_model::{ApiKeyId, ClientId, CredentialId, IdentityId, PolicyId, Tenant, Timestamp};
 use zeroid_token_core::{CredentialRecord, CutOff, CutOffKey, LiveFacts, Order, Policy, Reason, Standing};
 
+use crate::clients::ClientRecord;
 use crate::error::StoreError;
 use crate::records::{
-    ActorFacts, ApiKeyRecord, CredentialDigest, CredentialView, Epoch, Guard, IdentityRecord, PolicyRecord,
-    Revoked, SecretHash, SigningKeyRecord, Spend,
+    ActorFacts, ActorLookup, ApiKeyRecord, CredentialDigest, CredentialView, Epoch, Guard, IdentityRecord,
+    PolicyRecord, Revoked, SecretHash, SigningKeyRecord, Spend,
 };
 
 /// Everything there is.
@@ -18,6 +19,7 @@ pub(super) struct State {
     pub(super) identities: BTreeMap<IdentityId, IdentityRecord>,
     pub(super) policies: BTreeMap<PolicyId, PolicyRecord>,
     pub(super) keys: BTreeMap<ApiKeyId, ApiKeyRecord>,
+    pub(super) clients: BTreeMap<ClientId, ClientRecord>,
     pub(super) credentials: BTreeMap<CredentialId, (Arc<CredentialRecord>, CredentialDigest)>,
     pub(super) cut_offs: Vec<CutOff>,
     pub(super) spent: HashMap<(String, SecretHash), Timestamp>,
@@ -46,11 +48,35 @@ impl State {
         self.policies.get(&id).filter(|record| record.tenant == *tenant)
     }
 
-    /// What limits an identity, with the key it used.
-    pub(super) fn actor(
+    pub(super) fn client_of(&self, tenant: &Tenant, id: ClientId) -> Option<&ClientRecord> {
+        self.clients.get(&id).filter(|client| client.tenant == *tenant)
+    }
+
+    /// Whoever is looked for, with everything that limits it.
+    pub(super) fn find_actor(&self, lookup: &ActorLookup) -> Result<Option<Arc<ActorFacts>>, StoreError> {
+        match lookup {
+            ActorLookup::ApiKey(hash) => {
+                let key = self.keys.values().find(|key| key.hash == *hash);
+                key.map(|key| self.actor(key.identity, Some(key), None)).transpose()
+            }
+            ActorLookup::Spiffe(uri) => {
+                let record = self.identities.values().find(|record| record.identity.spiffe_id == *uri);
+                record.map(|record| self.actor(record.identity.id, None, None)).transpose()
+            }
+            ActorLookup::Client(name) => {
+                let client = self.clients.values().find(|client| client.client_id == *name);
+                let bound = client.and_then(|client| Some((client, client.identity?)));
+                bound.map(|(client, identity)| self.actor(identity, None, Some(client))).transpose()
+            }
+        }
+    }
+
+    /// What limits an identity, with the key or the client it used.
+    fn actor(
         &self,
         id: IdentityId,
         key: Option<&ApiKeyRecord>,
+        client: Option<&ClientRecord>,
     ) -> Result<Arc<ActorFacts>, StoreError> {
         let missing = |what: &str| StoreError::Corrupt(format!("{what} is missing"));
         let identity = self.identities.get(&id).ok_or_else(|| missing("an identity"))?;
@@ -62,8 +88,12 @@ impl State {
             Some(key) => Some((key.clone(), key.policy_id.map(policy).transpose()?)),
             None => None,
         };
+        let client = match client {
+            Some(client) => Some((Arc::new(client.clone()), client.policy_id.map(policy).transpose()?)),
+            None => None,
+        };
         let (identity, policy) = (Arc::new(identity.clone()), policy(identity.policy_id)?);
-        Ok(Arc::new(ActorFacts { identity, policy, key }))
+        Ok(Arc::new(ActorFacts { identity, policy, key, client }))
     }
 
     /// What the life of a credential is judged by.
@@ -91,6 +121,9 @@ impl State {
             }
             Guard::Policy(id, version) => {
                 self.policies.get(&id).is_some_and(|record| record.policy.version == version)
+            }
+            Guard::Client(id, version) => {
+                self.clients.get(&id).is_some_and(|client| client.version == version)
             }
             Guard::ApiKey(id) => self.keys.get(&id).is_some_and(|key| key.revoked.is_none()),
         }

@@ -58,6 +58,10 @@ pub struct Limits {
     pub key_scopes: Option<ScopeSet>,
     /// The key's own policy.
     pub key_policy: Option<Policy>,
+    /// The client's list.
+    pub client_scopes: Option<ScopeSet>,
+    /// The client's own policy.
+    pub client_policy: Option<Policy>,
     /// When its API key ends, in seconds from the world's beginning.
     pub key_ends_after: Option<u32>,
     /// Whether it has a registered key.
@@ -73,6 +77,29 @@ pub enum Proof {
     Client,
     /// Its API key.
     ApiKey,
+    /// Its API key, in a request in which its client authenticates.
+    KeyAndClient,
+}
+
+impl Proof {
+    /// Whether the API key is used.
+    pub fn uses_key(self) -> bool {
+        matches!(self, Self::ApiKey | Self::KeyAndClient)
+    }
+
+    /// Whether the client authenticates.
+    pub fn uses_client(self) -> bool {
+        matches!(self, Self::Client | Self::KeyAndClient)
+    }
+
+    /// The grant of a root that is asked for by it.
+    pub const fn root_grant(self) -> GrantType {
+        match self {
+            Self::Assertion => GrantType::JwtBearer,
+            Self::Client => GrantType::ClientCredentials,
+            Self::ApiKey | Self::KeyAndClient => GrantType::ApiKey,
+        }
+    }
 }
 
 /// What is cut off.
@@ -112,10 +139,12 @@ pub struct Wish {
 /// One thing that happens.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A party asks for a root credential by its API key.
+    /// A party asks for a root credential.
     Issue {
         /// Who.
         party: usize,
+        /// How it proves itself.
+        proof: Proof,
         /// For what.
         wish: Wish,
     },
@@ -158,7 +187,7 @@ pub fn scope_sets() -> impl Strategy<Value = ScopeSet> {
 pub fn policies() -> impl Strategy<Value = Policy> {
     let grants = btree_set(select(vec![GrantType::ApiKey, GrantType::TokenExchange]), 1..3);
     let grants = prop_oneof![
-        9 => Just([GrantType::ApiKey, GrantType::TokenExchange].into_iter().collect()),
+        9 => Just(GrantType::ALL.iter().copied().collect()),
         1 => grants
     ];
     let lists =
@@ -180,14 +209,18 @@ pub fn policies() -> impl Strategy<Value = Policy> {
 
 /// What limits a party.
 pub fn limits() -> impl Strategy<Value = Limits> {
-    let lists = (option::weighted(0.3, scope_sets()), option::weighted(0.2, scope_sets()));
+    let list = |weight| option::weighted(weight, scope_sets());
+    let lists = (list(0.3), list(0.2), list(0.2));
+    let own_policies = (option::weighted(0.2, policies()), option::weighted(0.2, policies()));
     let ends = option::weighted(0.1, 30..3000_u32);
-    (lists, policies(), option::weighted(0.2, policies()), ends, any::<bool>()).prop_map(
-        |((allowed_scopes, key_scopes), policy, key_policy, key_ends_after, has_registered_key)| Limits {
-            allowed_scopes,
+    (lists, policies(), own_policies, ends, any::<bool>()).prop_map(
+        |(lists, policy, (key_policy, client_policy), key_ends_after, has_registered_key)| Limits {
+            allowed_scopes: lists.0,
             policy,
-            key_scopes,
+            key_scopes: lists.1,
             key_policy,
+            client_scopes: lists.2,
+            client_policy,
             key_ends_after,
             has_registered_key,
         },
@@ -227,11 +260,11 @@ pub fn cuts() -> impl Strategy<Value = Cut> {
 
 /// One thing that happens; mostly exchanges.
 pub fn steps() -> impl Strategy<Value = Step> {
-    let proof = select(vec![Proof::Assertion, Proof::ApiKey, Proof::Client]);
-    let exchange = (any::<usize>(), 0..PARTIES, proof, wishes(), option::weighted(0.08, cuts()));
+    let proof = || select(vec![Proof::Assertion, Proof::ApiKey, Proof::Client, Proof::KeyAndClient]);
+    let exchange = (any::<usize>(), 0..PARTIES, proof(), wishes(), option::weighted(0.08, cuts()));
     let statuses = prop_oneof![5 => Just(Status::Active), 1 => select(Status::ALL)];
     prop_oneof![
-        4 => (0..PARTIES, wishes()).prop_map(|(party, wish)| Step::Issue { party, wish }),
+        4 => (0..PARTIES, proof(), wishes()).prop_map(|(party, proof, wish)| Step::Issue { party, proof, wish }),
         24 => exchange.prop_map(|(subject, actor, proof, wish, meanwhile)| {
             Step::Exchange { subject, actor, proof, wish, meanwhile }
         }),

@@ -10,10 +10,11 @@ use crate::audience::Audience;
 use crate::claims::Claims;
 use crate::cut_off::{CutOff, CutOffKey, Reason};
 use crate::decide::{Plan, decide};
-use crate::facts::{ActorProof, Asked, Facts, IssuerRules, KeyCaps, NewCredential, Presenter, Route};
-use crate::grant::GrantType;
+use crate::facts::{
+    ActorProof, Asked, ClientCaps, Facts, IssuerRules, KeyCaps, NewCredential, Presenter, Route,
+};
 use crate::key_id::{KeyId, Thumbprint};
-use crate::lineage::{Order, Source};
+use crate::lineage::Order;
 use crate::live::{LiveFacts, Standing, live};
 use crate::proven_key::ProvenKey;
 use crate::record::CredentialRecord;
@@ -32,6 +33,16 @@ pub struct Party {
     pub client: ClientId,
     /// The thumbprint of its key.
     pub thumbprint: Thumbprint,
+}
+
+impl Party {
+    fn proven_by(&self, proof: Proof) -> ActorProof {
+        match proof {
+            Proof::Assertion => ActorProof::Assertion,
+            Proof::Client => ActorProof::Client(self.client),
+            Proof::ApiKey | Proof::KeyAndClient => ActorProof::ApiKey(self.api_key),
+        }
+    }
 }
 
 /// A credential, with what only the world knows of it.
@@ -122,7 +133,7 @@ impl World {
     /// Let one thing happen; gives why it was refused, if it was an issuance that was.
     pub fn apply(&mut self, step: &Step) -> Option<Refusal> {
         match step {
-            Step::Issue { party, wish } => self.issue(*party, wish).err(),
+            Step::Issue { party, proof, wish } => self.issue(*party, *proof, wish).err(),
             Step::Exchange { subject, actor, proof, wish, meanwhile } => {
                 if self.issued.is_empty() {
                     return None;
@@ -157,13 +168,15 @@ impl World {
         }
     }
 
-    fn issue(&mut self, party: usize, wish: &Wish) -> Result<(), Refusal> {
-        let Some(key) = self.parties.get(party).map(|party| party.api_key) else { return Ok(()) };
-        let route = Route::Root { grant: GrantType::ApiKey, source: Source::ApiKey(key) };
+    fn issue(&mut self, party: usize, proof: Proof, wish: &Wish) -> Result<(), Refusal> {
+        let Some(source) = self.parties.get(party).map(|party| party.proven_by(proof).source()) else {
+            return Ok(());
+        };
+        let route = Route::Root { grant: proof.root_grant(), source };
         let (order, asked) = (self.draw(), self.asked(wish));
         let new = self.name(order);
-        let plan = self.decide(party, Proof::ApiKey, None, route, &asked, new)?;
-        self.store(plan, None, party, Proof::ApiKey, asked)
+        let plan = self.decide(party, proof, None, route, &asked, new)?;
+        self.store(plan, None, party, proof, asked)
     }
 
     fn exchange(
@@ -178,11 +191,7 @@ impl World {
             return Ok(());
         };
         let parent = parent.record.clone();
-        let proven = match proof {
-            Proof::Assertion => ActorProof::Assertion,
-            Proof::Client => ActorProof::Client(party.client),
-            Proof::ApiKey => ActorProof::ApiKey(party.api_key),
-        };
+        let proven = party.proven_by(proof);
         let (order, asked) = (self.draw(), self.asked(wish));
         let new = self.name(order);
         let alive = live(&parent, &self.live_facts(), self.now).map_err(Refusal::Subject)?;
@@ -207,7 +216,14 @@ impl World {
         let root = parent.and_then(|parent| self.issued.get(self.root_of(parent)));
         let principal = root.and_then(|root| self.parties.get(root.party)).unwrap_or(party);
         let limits = &party.limits;
-        let key = (proof == Proof::ApiKey).then_some(KeyCaps {
+        let client = proof.uses_client().then_some(ClientCaps {
+            id: party.client,
+            name: party.identity.name.as_str(),
+            scopes: limits.client_scopes.as_ref(),
+            policy: limits.client_policy.as_ref(),
+            ttl_seconds: None,
+        });
+        let key = proof.uses_key().then_some(KeyCaps {
             id: party.api_key,
             scopes: limits.key_scopes.as_ref(),
             policy: limits.key_policy.as_ref(),
@@ -218,6 +234,7 @@ impl World {
             allowed_scopes: limits.allowed_scopes.as_ref(),
             policy: &limits.policy,
             key,
+            client,
             attestation: None,
             registered_key: limits.has_registered_key.then(|| party.thumbprint.clone()),
         };
@@ -238,7 +255,7 @@ impl World {
         live(&plan.record, &self.live_facts(), self.now).map_err(Refusal::Subject)?;
         let cuts_before = self.cuts.len();
         let ends = self.parties.get(party).and_then(|party| {
-            let key = key_end(&party.limits).filter(|_| proof == Proof::ApiKey);
+            let key = key_end(&party.limits).filter(|_| proof.uses_key());
             [party.identity.expires_at, key].into_iter().flatten().min()
         });
         let Plan { record, claims } = plan;

@@ -41,6 +41,7 @@ pub(super) fn all() -> Named {
         ("ApiKeyPage", page_of("keys", "ApiKey", &["page", "limit"])),
         ("Message", closed(&["message"], json!({"message": text()}))),
         ("Policy", policy()),
+        ("ClientPage", page_of("clients", "Client", &["limit", "offset"])),
         ("PolicyPage", page_of("credential_policies", "Policy", &["limit", "offset"])),
         ("Evaluation", evaluation()),
         ("Credential", credential()),

@@ -222,8 +222,16 @@ fn token_request() -> Value {
     open(
         &["grant_type"],
         json!({
-            "grant_type": told(needed(), "`api_key` or `urn:ietf:params:oauth:grant-type:token-exchange`."),
+            "grant_type": told(needed(), "`api_key`, `client_credentials`, or the URN of jwt-bearer (RFC 7523) or token exchange (RFC 8693)."),
             "scope": parameter("Scopes, separated by spaces (RFC 6749 §3.3)."),
+            "assertion": parameter("The caller's own signed assertion, grant jwt-bearer (RFC 7523 §2.1)."),
+            "subject": parameter("The same under an older name."),
+            "account_id": parameter("Must be the client's own, grant `client_credentials`."),
+            "project_id": parameter("Likewise."),
+            "client_id": parameter("The client's name (RFC 6749 §2.3.1)."),
+            "client_secret": parameter("The client's secret, unless it is in the header `Authorization`."),
+            "client_assertion": parameter("The client's own signed assertion (RFC 7523 §2.2)."),
+            "client_assertion_type": parameter("RFC 7523 §2.2."),
             "api_key": parameter("The caller's API key; in an exchange the delegate's own, as its proof."),
             "subject_token": parameter("The token that is exchanged (RFC 8693 §2.1)."),
             "subject_token_type": parameter("RFC 8693 §3; an access token or a JWT."),
@@ -238,7 +246,18 @@ fn token_request() -> Value {
 
 fn presented_token() -> Value {
     let hint = told(nullable(text()), "Ignored: a token is found without it.");
-    open(&["token"], json!({"token": needed(), "token_type_hint": hint}))
+    let parameter = |description: &str| told(nullable(text()), description);
+    open(
+        &["token"],
+        json!({
+            "token": needed(),
+            "token_type_hint": hint,
+            "client_id": parameter("The client's name (RFC 6749 §2.3.1)."),
+            "client_secret": parameter("The client's secret, unless it is in the header `Authorization`."),
+            "client_assertion": parameter("The client's own signed assertion (RFC 7523 §2.2)."),
+            "client_assertion_type": parameter("RFC 7523 §2.2."),
+        }),
+    )
 }
 
 #[cfg(test)]
@@ -246,16 +265,15 @@ fn presented_token() -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::*;
     use crate::body::asked_members;
     use crate::{
-        read_api_key, read_evaluation, read_identity, read_identity_patch, read_own_key, read_policy,
-        read_policy_patch, read_reason, read_registration,
+        read_api_key, read_client, read_client_patch, read_evaluation, read_identity, read_identity_patch,
+        read_own_key, read_policy, read_policy_patch, read_reason, read_registration,
     };
 
     #[track_caller]
     fn check<T>(name: &str, read: impl Fn(&[u8]) -> Result<T, crate::BodyError>) {
-        let schema = all().into_iter().find(|(of, _)| *of == name).unwrap().1;
+        let schema = super::super::schemas().remove(name).unwrap();
         let described: BTreeSet<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
         assert_eq!(asked_members(|| drop(read(b"{}"))), described, "{name}");
     }
@@ -267,6 +285,8 @@ mod tests {
         check("IdentityPatch", read_identity_patch);
         check("NewApiKey", read_api_key);
         check("NewPolicy", read_policy);
+        check("NewClient", read_client);
+        check("ClientPatch", read_client_patch);
         check("PolicyPatch", read_policy_patch);
         check("Reason", read_reason);
         check("OwnKey", read_own_key);

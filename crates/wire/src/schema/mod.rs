@@ -6,13 +6,18 @@
 
 mod answers;
 mod bodies;
+mod clients;
 mod words;
 
 use serde_json::{Map, Value, json};
 
 /// Every schema by its name, as `components.schemas` has them (OpenAPI 3.1 §4.8.7).
 pub fn schemas() -> Map<String, Value> {
-    answers::all().into_iter().chain(bodies::all()).map(|(name, schema)| (name.to_owned(), schema)).collect()
+    everything().map(|(name, schema)| (name.to_owned(), schema)).collect()
+}
+
+fn everything() -> impl Iterator<Item = (&'static str, Value)> {
+    answers::all().into_iter().chain(bodies::all()).chain(clients::all())
 }
 
 /// A reference to a schema of this document.
@@ -71,7 +76,7 @@ mod tests {
         for name in found {
             assert!(schemas.contains_key(&name), "{name}");
         }
-        assert_eq!(schemas.len(), answers::all().len() + bodies::all().len());
+        assert_eq!(schemas.len(), everything().count());
     }
 
     #[test]

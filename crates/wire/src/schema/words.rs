@@ -36,7 +36,7 @@ pub(super) fn scopes() -> Value {
     json!({"type": "array", "items": {"type": "string", "pattern": r"^[\x21\x23-\x5B\x5D-\x7E]{1,256}$"}})
 }
 
-fn one_of(words: impl Iterator<Item = &'static str>) -> Value {
+pub(super) fn one_of(words: impl Iterator<Item = &'static str>) -> Value {
     json!({"type": "string", "enum": words.collect::<Vec<_>>()})
 }
 
@@ -67,6 +67,11 @@ pub(super) fn attestation() -> Value {
 /// As records have it.
 pub(super) fn grant_type() -> Value {
     one_of(GrantType::ALL.iter().map(|grant| grant.as_str()))
+}
+
+/// As the token endpoint names it.
+pub(super) fn grant_on_the_wire() -> Value {
+    one_of(GrantType::ALL.iter().map(|grant| grant.wire_name()))
 }
 
 /// As requests may have it: the short name or the one of the wire.

@@ -94,7 +94,12 @@ impl World {
 
     pub async fn root(&self, agent: &Registered, scopes: &str) -> Result<Issued, TokenError> {
         self.engine
-            .api_key_grant(ApiKeyGrant { api_key: agent.api_key.clone(), asked: asked(scopes), typ: None })
+            .api_key_grant(ApiKeyGrant {
+                api_key: agent.api_key.clone(),
+                client: None,
+                asked: asked(scopes),
+                typ: None,
+            })
             .await
     }
 
@@ -109,6 +114,7 @@ impl World {
                 subject_token: subject.access_token.clone(),
                 actor_token: None,
                 api_key: Some(actor.api_key.clone()),
+                client: None,
                 asked: asked(scopes),
                 typ: None,
             })
@@ -126,6 +132,7 @@ impl World {
                 subject_token: subject.access_token.clone(),
                 actor_token: Some(Secret::new(assertion)),
                 api_key: None,
+                client: None,
                 asked: asked(scopes),
                 typ: None,
             })

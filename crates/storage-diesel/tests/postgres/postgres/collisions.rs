@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use zeroid_storage::IdentityChange;
 use zeroid_storage_conformance::Shared;
-use zeroid_storage_conformance::fixtures::{at, hash, identity_id, issuance, link, ours, populated, record};
+use zeroid_storage_conformance::fixtures::{
+    at, by_key, identity_id, issuance, link, ours, populated, record,
+};
 use zeroid_storage_diesel::{PostgresOptions, PostgresStore};
 use zeroid_test_postgres::sql;
 use zeroid_token_core::{CutOffKey, Lineage, Reason};
@@ -55,7 +57,7 @@ async fn one_that_never_ends_is_given_up_and_nothing_is_kept() {
 async fn an_issuance_that_collides_is_decided_again() {
     let (url, store) = fresh().await;
     collide(&url, "credentials", 2);
-    let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+    let facts = store.root_facts(&by_key(1)).await.unwrap().unwrap();
     let issuance = issuance(record(Lineage::root_of(link(&ours(), 1, 1, facts.order))), facts.epoch);
     // Once together with others and once alone: then its caller reads the facts again.
     assert_eq!(store.issue(issuance.clone()).await, Err(zeroid_storage::StoreError::Stale));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zeroid_identity_model::{CredentialId, Timestamp};
 use zeroid_storage_conformance::Shared;
-use zeroid_storage_conformance::fixtures::{at, hash, issuance, link, ours, populated, record};
+use zeroid_storage_conformance::fixtures::{at, by_key, issuance, link, ours, populated, record};
 use zeroid_storage_diesel::{PostgresOptions, PostgresStore};
 use zeroid_test_postgres::sql;
 use zeroid_token_core::{CredentialRecord, Lineage};
@@ -27,7 +27,7 @@ fn issued_at(moment: Timestamp, number: u8) -> CredentialId {
 }
 
 async fn stored(store: &Shared, jti: CredentialId, expires_at: Timestamp) -> CredentialRecord {
-    let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+    let facts = store.root_facts(&by_key(1)).await.unwrap().unwrap();
     let mut link = link(&ours(), 1, 1, facts.order);
     link.jti = jti;
     let record =
@@ -243,7 +243,8 @@ async fn what_the_first_version_stored_is_kept_and_partitions_follow_it() {
             "00000000000002_partitions",
             "00000000000003_lean",
             "00000000000004_together",
-            "00000000000005_packed"
+            "00000000000005_packed",
+            "00000000000006_clients"
         ]
     );
     let store = open(&url);

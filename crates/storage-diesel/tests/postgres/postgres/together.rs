@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zeroid_storage::StoreError;
 use zeroid_storage_conformance::Shared;
 use zeroid_storage_conformance::fixtures::{
-    at, hash, identity_id, is_live, issuance, issued_child, issued_root, jti, judged_child, link, ours,
+    at, by_key, identity_id, is_live, issuance, issued_child, issued_root, jti, judged_child, link, ours,
     populated, record, theirs,
 };
 use zeroid_storage_diesel::{PostgresOptions, PostgresStore};
@@ -112,7 +112,7 @@ async fn what_cannot_be_written_fails_alone() {
     .unwrap();
     let mut issuances = Vec::new();
     for number in 5..=8 {
-        let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+        let facts = store.root_facts(&by_key(1)).await.unwrap().unwrap();
         let record = record(Lineage::root_of(link(&ours(), number, 1, facts.order)));
         issuances.push(issuance(record, facts.epoch));
     }
@@ -243,7 +243,7 @@ async fn an_epoch_that_did_more_than_cut_off_credentials_outdates_everything() {
 async fn what_the_lock_came_too_late_for_does_not_happen() {
     let (url, store) = fresh().await;
     issued_root(&store, &ours(), 1, 1).await;
-    let facts = store.key_facts(&hash(1)).await.unwrap().unwrap();
+    let facts = store.root_facts(&by_key(1)).await.unwrap().unwrap();
     let second = issuance(record(Lineage::root_of(link(&ours(), 2, 1, facts.order))), facts.epoch);
     // Each wait is within its bound. The cut-off waits for the writer first, which waits for the lock, and then for the
     // lock itself, which another has by then: more than eight seconds.
