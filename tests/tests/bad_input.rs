@@ -331,3 +331,25 @@ fn nothing_secret_is_logged() {
         assert!(!printed.contains(secret));
     }
 }
+
+#[test]
+fn nul_is_no_fault_of_ours_wherever_it_stands() {
+    let server = Server::start();
+    let client = server.client();
+    for path in ["/identities", "/agents/registry", "/api-keys", "/credential-policies", "/credentials"] {
+        for query in ["search=%00", "search=a%00b", "label=a:%00", "owner_user_id=%00", "status=%00", "%00=a"]
+        {
+            problem(&client.get(&format!("{path}?{query}")), 422, "validation failed");
+        }
+    }
+    // Nor in JSON of the caller's own, at any depth.
+    for odd in [json!({"team": "a\u{0}b"}), json!({"te\u{0}am": "red"}), json!({"deep": [{"er": "\u{0}"}]})] {
+        for member in ["labels", "metadata", "capabilities"] {
+            let body =
+                json!({"name": "odd", "external_id": "odd", "created_by": "dev@company.com", member: odd});
+            problem(&client.post("/agents/register", &body), 400, &format!("{member} must not contain NUL"));
+        }
+    }
+    register(&client, "plain", json!({"labels": {"team": "red"}}));
+    assert_eq!(client.get("/identities?label=team:red").json["total"], json!(1));
+}

@@ -53,7 +53,7 @@ fn no_request_is_answered_otherwise_than_described() {
         &[
             "--phases=examples,coverage,fuzzing,stateful",
             "--exclude-checks=use_after_free,positive_data_acceptance,negative_data_rejection",
-            "--max-examples=15",
+            "--max-examples=5",
             "--workers=1",
             "--seed=1",
         ],

@@ -155,5 +155,20 @@ pub(crate) fn check_json(field: &'static str, value: &serde_json::Value) -> Resu
     if bytes > MAX_JSON_BYTES {
         return Err(AdminError::invalid(field, format!("at most {MAX_JSON_BYTES} bytes of JSON allowed")));
     }
+    if has_nul(value) {
+        return Err(AdminError::invalid(field, "must not contain NUL"));
+    }
     Ok(())
+}
+
+/// Whether a text or a name anywhere inside has a NUL. PostgreSQL has no text with one, and one such label would keep
+/// it from looking at the labels of others.
+fn has_nul(value: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }

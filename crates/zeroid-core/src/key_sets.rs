@@ -87,6 +87,13 @@ pub enum ByUrlRefusal {
     Refused(#[from] KeySetRefusal),
 }
 
+impl ByUrlRefusal {
+    /// Whether it says nothing about the caller: the same call may well succeed soon.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable(KeySetUnavailable::NotFetched(NotFetched::Busy)))
+    }
+}
+
 /// Key sets by URL.
 ///
 /// One fetch at a time for each URL, whatever the number of callers. A set is good for what the other side says,

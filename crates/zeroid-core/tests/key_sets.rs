@@ -203,8 +203,9 @@ async fn being_busy_is_not_remembered() {
     let (world, key) = (World::new(), key());
     world.publisher.publish(&[&key]);
     *world.publisher.busy.lock().unwrap() = true;
-    let busy = Err(KeySetUnavailable::from(NotFetched::Busy).into());
-    assert_eq!(world.verify(&key, 0).await, busy);
+    let busy: ByUrlRefusal = KeySetUnavailable::from(NotFetched::Busy).into();
+    assert!(busy.is_passing() && !failed().unwrap_err().is_passing());
+    assert_eq!(world.verify(&key, 0).await, Err(busy));
     *world.publisher.busy.lock().unwrap() = false;
     assert_eq!(world.verify(&key, 0).await, Ok(()));
 }

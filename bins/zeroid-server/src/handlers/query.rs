@@ -20,6 +20,12 @@ impl Query {
     pub(crate) fn of(request: &Request) -> Result<Self, Edge> {
         let pairs = Params::pairs(request.query.as_bytes());
         let pairs = pairs.map_err(|_| Edge::query("", "the query string is not UTF-8 percent-encoding"))?;
+        // No text of ours has one, and a database may not take it for one.
+        if let Some((name, _)) =
+            pairs.iter().find(|(name, value)| name.contains('\0') || value.contains('\0'))
+        {
+            return Err(Edge::query(&name.replace('\0', "?"), "must not contain NUL"));
+        }
         Ok(Self(pairs.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()))
     }
 
