@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use zeroid_jose::SigningKey;
-use zeroid_tests::{EXCHANGE, introspect, is_active, issue, register, revoke};
+use zeroid_tests::{Client, EXCHANGE, introspect, is_active, issue, register, revoke};
 
 use crate::fleet::{Fleet, ISSUER};
 
@@ -38,6 +38,42 @@ fn an_assertion_is_used_once_whoever_is_asked() {
         for answer in answers.iter().filter(|answer| answer.status != 200) {
             assert_eq!((answer.status, answer.text("/error")), (400, "invalid_grant".to_owned()));
         }
+    }
+}
+
+#[test]
+fn a_client_is_what_any_replica_last_made_of_it() {
+    let fleet = Fleet::of(&[&[], &[], &[]]);
+    let client = fleet.client();
+    let agent = register(&client, "job", json!({}));
+    let body = json!({"client_id": "job", "name": "job", "confidential": true, "identity_id": agent.id});
+    let made = client.post("/oauth/clients", &body);
+    let (path, mut secret) =
+        (format!("/oauth/clients/{}", made.text("/client/id")), made.text("/client_secret"));
+    let ask = |client: &Client, secret: &str, scope: &str| {
+        client.post(
+            "/oauth2/token",
+            &json!({"grant_type": "client_credentials", "client_id": "job", "client_secret": secret, "scope": scope}),
+        )
+    };
+    for round in 0..20 {
+        // Every replica remembers it, and what it got is seen by all.
+        let tokens: Vec<_> = fleet.clients().iter().map(|one| ask(one, &secret, "read").token()).collect();
+        let narrowed = fleet.client().patch(&path, &json!({"scopes": [format!("s{round}")]}));
+        assert_eq!(narrowed.status, 200, "{narrowed:?}");
+        for one in fleet.clients() {
+            assert_eq!(ask(&one, &secret, "read").status, 400, "round {round}");
+            assert_eq!(ask(&one, &secret, &format!("s{round}")).status, 200, "round {round}");
+            assert!(tokens.iter().all(|token| is_active(&one, token)), "round {round}");
+        }
+        let lifted = fleet.client().patch(&path, &json!({"scopes_restricted": false}));
+        assert_eq!(lifted.status, 200, "{lifted:?}");
+        let rotated = fleet.client().post(&format!("{path}/rotate-secret"), &json!({}));
+        for one in fleet.clients() {
+            assert_eq!(ask(&one, &secret, "read").status, 401, "round {round}");
+            assert!(tokens.iter().all(|token| !is_active(&one, token)), "round {round}");
+        }
+        secret = rotated.text("/client_secret");
     }
 }
 
