@@ -70,7 +70,7 @@ pub(crate) async fn admin(app: &App, request: &Request, need: Need) -> Result<Ad
             Need::Registry => "the scope nhi:manage is required",
             Need::Credentials => "the scope nhi:manage or credentials:manage is required",
         };
-        return Err(Edge::Challenge(StatusCode::FORBIDDEN, "insufficient_scope", wanted.to_owned()));
+        return Err(Edge::challenge(scheme, StatusCode::FORBIDDEN, "insufficient_scope", wanted.to_owned()));
     }
     if headers.is_some_and(|named| named != caller.tenant && !named.is_default_name()) {
         return Err(Edge::problem(

@@ -35,11 +35,7 @@ pub(crate) fn with_token(request: &Request) -> Result<&str, NoProof> {
 
 /// Why an access token was not accepted, under the scheme it came under.
 pub(crate) fn refused_token(scheme: Scheme, refused: &PresentationRefused) -> Edge {
-    let why = refused.to_string();
-    match scheme {
-        Scheme::Bearer => Edge::Challenge(StatusCode::UNAUTHORIZED, "invalid_token", why),
-        Scheme::Dpop => Edge::DpopChallenge(code_of(refused), why),
-    }
+    Edge::challenge(scheme, StatusCode::UNAUTHORIZED, code_of(refused), refused.to_string())
 }
 
 /// RFC 6750 §3.1, RFC 9449 §7.1 and §9.
@@ -60,7 +56,7 @@ pub(crate) struct NoProof {
 impl NoProof {
     /// The refusal of a protected resource.
     pub(crate) fn challenge(self) -> Edge {
-        Edge::DpopChallenge(self.code.as_str(), self.why)
+        Edge::DpopChallenge(StatusCode::UNAUTHORIZED, self.code.as_str(), self.why)
     }
 }
 

@@ -149,7 +149,8 @@ fn a_bound_token_is_judged_as_any_other() {
     let proof = bound.prover.proof_with("GET", &format!("{}{REGISTRY}", bound.client.base), &weak);
     let answer = get(&bound.client, REGISTRY, &format!("DPoP {weak}"), &[&proof]);
     assert_eq!(answer.status, 403, "{answer:?}");
-    assert!(answer.header("www-authenticate").contains("insufficient_scope"), "{answer:?}");
+    let challenge = answer.header("www-authenticate");
+    assert!(challenge.starts_with("DPoP ") && challenge.contains("insufficient_scope"), "{challenge}");
     revoke(&bound.client, &bound.token);
     challenged(&bound.get(REGISTRY, &bound.proof("GET", REGISTRY)), "invalid_token");
 }

@@ -20,8 +20,8 @@ pub(crate) enum Edge {
     Problem(StatusCode, String, Vec<Issue>),
     /// No acceptable credential: the challenge says what is wanted (RFC 6750 §3).
     Challenge(StatusCode, &'static str, String),
-    /// A token that came with a proof, or a proof that did (RFC 9449 §7.1).
-    DpopChallenge(&'static str, String),
+    /// The same under the scheme `DPoP` (RFC 9449 §7.1).
+    DpopChallenge(StatusCode, &'static str, String),
     /// Our fault.
     Fault(Fault),
 }
@@ -29,6 +29,19 @@ pub(crate) enum Edge {
 impl Edge {
     pub(crate) fn problem(status: StatusCode, detail: impl ToString) -> Self {
         Self::Problem(status, detail.to_string(), Vec::new())
+    }
+
+    /// A token that is not good, or not enough, under the scheme it came under.
+    pub(crate) const fn challenge(
+        scheme: Scheme,
+        status: StatusCode,
+        error: &'static str,
+        description: String,
+    ) -> Self {
+        match scheme {
+            Scheme::Bearer => Self::Challenge(status, error, description),
+            Scheme::Dpop => Self::DpopChallenge(status, error, description),
+        }
     }
 
     pub(crate) fn not_found() -> Self {
@@ -50,19 +63,10 @@ impl Edge {
                 oauth_reply(status, &OAuthError { code: "invalid_request", description: detail })
             }
             Self::Challenge(status, error, description) => {
-                let challenge = Challenge::error(Scheme::Bearer, error, &description);
-                let reply = problem_reply(status, description.clone(), Vec::new());
-                // Another scheme gives no more scopes.
-                if status == StatusCode::UNAUTHORIZED {
-                    reply.challenged(&challenge)
-                } else {
-                    reply.challenged_once(&challenge)
-                }
+                challenge_reply(Scheme::Bearer, status, error, description)
             }
-            Self::DpopChallenge(error, description) => {
-                let challenge = Challenge::error(Scheme::Dpop, error, &description);
-                problem_reply(StatusCode::UNAUTHORIZED, description.clone(), Vec::new())
-                    .challenged(&challenge)
+            Self::DpopChallenge(status, error, description) => {
+                challenge_reply(Scheme::Dpop, status, error, description)
             }
             Self::Fault(fault) => {
                 tracing::error!(request_id, fault = %fault, "request failed through our fault");
@@ -90,6 +94,14 @@ fn problem_reply(status: StatusCode, detail: String, issues: Vec<Issue>) -> Repl
     let title = status.canonical_reason().unwrap_or("Error");
     let problem = Problem { status: status.as_u16(), title, detail, issues };
     Reply::typed(status, "application/problem+json", &zeroid_wire::problem(&problem))
+}
+
+fn challenge_reply(scheme: Scheme, status: StatusCode, error: &str, description: String) -> Reply {
+    let reply = problem_reply(status, description.clone(), Vec::new());
+    let challenge = Challenge::error(scheme, error, &description);
+    // Another scheme gives no more scopes.
+    let both = status == StatusCode::UNAUTHORIZED;
+    if both { reply.challenged(&challenge) } else { reply.challenged_once(&challenge) }
 }
 
 impl From<WireError> for Edge {

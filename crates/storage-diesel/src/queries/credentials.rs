@@ -1,7 +1,6 @@
 //! Credentials.
 
 use diesel::prelude::*;
-use diesel::result::{DatabaseErrorKind, Error};
 use zeroid_identity_model::CredentialId;
 use zeroid_storage::{
     ChainFacts, CredentialDigest, CredentialFilter, CredentialView, Listed, Page, Spend, StoreError,
@@ -21,17 +20,17 @@ pub(crate) fn insert(conn: &mut Conn, tenant: i64, row: &CredentialRow) -> Resul
     diesel::insert_into(credentials::table).values(values).execute(conn).map(drop).map_err(unavailable)
 }
 
-/// Use something up.
+/// Use something up. What was used up before is no error to the database, whose log nobody is to fill with replays.
 pub(crate) fn spend(conn: &mut Conn, spend: &Spend) -> Result<(), StoreError> {
     let row = (
         spent::hash.eq(spend.hash.0.as_slice()),
         spent::scope.eq(spend.scope.as_str()),
         spent::forget_at.eq(spend.forget_at.as_micros()),
     );
-    match diesel::insert_into(spent::table).values(row).execute(conn) {
-        Ok(_) => Ok(()),
-        Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Err(StoreError::Spent),
-        Err(error) => Err(unavailable(error)),
+    let insert = diesel::insert_into(spent::table).values(row).on_conflict_do_nothing();
+    match insert.execute(conn).map_err(unavailable)? {
+        0 => Err(StoreError::Spent),
+        _ => Ok(()),
     }
 }
 
