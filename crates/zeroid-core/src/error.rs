@@ -22,6 +22,9 @@ pub enum Fault {
     /// What signs did not sign in time: a key that lives elsewhere failed, or too many signatures are waited for.
     #[error("signing: {0}")]
     Signing(String),
+    /// Too much is being fetched already.
+    #[error("too many fetches are under way")]
+    Fetching,
     /// This machine's clock is too far off the store's, by so many seconds.
     #[error("this machine's clock is {0} s off the database's")]
     Clock(i64),
@@ -38,6 +41,7 @@ impl Fault {
             Self::Contended
                 | Self::Clock(_)
                 | Self::Signing(_)
+                | Self::Fetching
                 | Self::Store(StoreError::Busy | StoreError::Unavailable(_))
         )
     }
