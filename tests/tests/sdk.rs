@@ -8,6 +8,11 @@ fn mission_scenario_1_autonomous_security_response() {
 }
 
 #[test]
+fn mission_scenario_1_as_it_is_printed() {
+    run_python(&Server::start(), "scenario_1_routes.py");
+}
+
+#[test]
 fn mission_scenario_2_developer_authorizes_a_coding_agent() {
     run_python(&Server::start(), "scenario_2.py");
 }

@@ -156,6 +156,8 @@ fn table() -> Vec<Route> {
             GET => clients::get, PATCH => clients::update, DELETE => clients::delete
         }
         Admin "/oauth/clients/{id}/rotate-secret" { POST => clients::rotate_secret }
+        Admin "/delegation-routes" { POST => delegation_routes::create, GET => delegation_routes::list }
+        Admin "/delegation-routes/{id}" { GET => delegation_routes::get, DELETE => delegation_routes::delete }
         Admin "/credentials" { GET => credentials::list }
         Admin "/credentials/{id}" { GET => credentials::get }
         Admin "/credentials/{id}/revoke" { POST => credentials::revoke }

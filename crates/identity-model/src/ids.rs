@@ -101,6 +101,10 @@ id!(
     /// Names one credential policy.
     PolicyId
 );
+id!(
+    /// Names one delegation route.
+    DelegationRouteId
+);
 
 fn parse(text: &str) -> Result<Uuid, IdError> {
     let canonical = text.len() == 36 && !text.bytes().any(|byte| byte.is_ascii_uppercase());

@@ -19,7 +19,7 @@ mod trust;
 pub mod strategies;
 
 pub use identity::{Expired, Identity, MayNotAct, TextField, TextTooLong};
-pub use ids::{ApiKeyId, ClientId, CredentialId, FamilyId, IdError, IdentityId, PolicyId};
+pub use ids::{ApiKeyId, ClientId, CredentialId, DelegationRouteId, FamilyId, IdError, IdentityId, PolicyId};
 pub use kind::{IdentityType, Kind, KindError, SubType};
 pub use owner::{Owner, OwnerError};
 pub use segment::{AccountId, ExternalId, ProjectId, SegmentError, Tenant};

@@ -42,6 +42,7 @@ pub async fn a_client_reads_back_exactly(store: Shared) {
         auth_method: Some(ClientAuthMethod::PrivateKeyJwt),
         secret: None,
         jwks: Some(json!({"keys": [{"kty": "EC"}]})),
+        jwks_uri: None,
         scopes: None,
         policy_id: None,
         is_active: false,

@@ -179,6 +179,7 @@ pub fn client(tenant: &Tenant, number: u64, identity: Option<IdentityId>) -> Cli
         secret: Some(hash(1_000 + number)),
         hash_key_version: 1,
         jwks: None,
+        jwks_uri: number.is_multiple_of(2).then(|| format!("https://app.example/{number}/jwks")),
         grant_types: vec![GrantType::ClientCredentials, GrantType::TokenExchange],
         scopes: Some(scopes("a b")),
         policy_id: None,

@@ -10,7 +10,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! The tiers: basic, facts, clients, cut-offs, lists, conflict (two claims, exactly one wins), contention, cancellation, and
+//! The tiers: basic, facts, clients, delegation routes, cut-offs, lists, conflict (two claims, exactly one wins), contention, cancellation, and
 //! tenant isolation. It knows no backend.
 #![allow(
     clippy::unwrap_used,
@@ -26,6 +26,7 @@ pub mod clients;
 pub mod conflict;
 pub mod contention;
 pub mod cut_offs;
+pub mod delegation_routes;
 pub mod fixtures;
 pub mod isolation;
 pub mod lists;
@@ -55,6 +56,10 @@ macro_rules! store_conformance {
                 a_client_reads_back_exactly, a_client_name_is_given_once, a_client_refers_to_what_its_tenant_has,
                 what_ends_a_client_ends_what_it_was_issued, a_changed_client_refuses_an_issuance,
                 something_spent_alone_is_used_once, clients_are_seen_by_their_tenant_alone,
+            ],
+            delegation_routes: [
+                a_route_reads_back_exactly, a_route_joins_what_its_tenant_has, routes_from_one_identity_are_bounded,
+                a_deleted_route_refuses_an_issuance_and_leaves_what_it_made, routes_are_seen_by_their_tenant_alone,
             ],
             cut_offs: [
                 a_bounded_cut_off_covers_what_came_before, a_later_cut_off_leaves_the_earlier_one,

@@ -6,7 +6,7 @@
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 use zeroid_identity_model::{
-    ApiKeyId, ClientId, CredentialId, FamilyId, IdentityId, PolicyId, Tenant, Timestamp,
+    ApiKeyId, ClientId, CredentialId, DelegationRouteId, FamilyId, IdentityId, PolicyId, Tenant, Timestamp,
 };
 use zeroid_storage::StoreError;
 use zeroid_token_core::{Audience, CredentialRecord, DecidedBy, Lineage, Link, Order, ScopeSet, Source};
@@ -88,6 +88,8 @@ enum PackedSource {
     Assertion,
     #[n(3)]
     Presented,
+    #[n(4)]
+    Route(#[n(0)] Id),
 }
 
 #[derive(Encode, Decode)]
@@ -219,6 +221,7 @@ impl PackedSource {
             Source::Client(id) => Self::Client((*id.as_bytes()).into()),
             Source::Assertion => Self::Assertion,
             Source::Presented => Self::Presented,
+            Source::Route(id) => Self::Route((*id.as_bytes()).into()),
         }
     }
 
@@ -228,6 +231,7 @@ impl PackedSource {
             Self::Client(id) => Source::Client(ClientId::from_bytes(**id)),
             Self::Assertion => Source::Assertion,
             Self::Presented => Source::Presented,
+            Self::Route(id) => Source::Route(DelegationRouteId::from_bytes(**id)),
         }
     }
 }

@@ -5,12 +5,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroid_identity_model::Timestamp;
 use zeroid_storage::{
-    ApiKeyRecord, ClientRecord, IdentityRecord, Issuance, PolicyRecord, SecretHash, StoreError,
+    ApiKeyRecord, ClientRecord, DelegationRouteRecord, IdentityRecord, Issuance, PolicyRecord, SecretHash,
+    StoreError,
 };
 
 use crate::error::corrupt;
 use crate::packed::pack;
-use crate::schema::{api_keys, clients, credentials, identities, policies};
+use crate::schema::{api_keys, clients, credentials, delegation_routes, identities, policies};
 
 pub(crate) fn to_json<T: Serialize>(what: &str, record: &T) -> Result<String, StoreError> {
     let mut body = Vec::with_capacity(1024);
@@ -201,6 +202,30 @@ impl ClientRead {
             None => None,
         };
         Ok(record)
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = delegation_routes)]
+pub(crate) struct DelegationRouteRow {
+    id: Vec<u8>,
+    tenant_id: i64,
+    from_identity_id: Vec<u8>,
+    to_identity_id: Vec<u8>,
+    created_at: i64,
+    body: String,
+}
+
+impl DelegationRouteRow {
+    pub(crate) fn of(tenant_id: i64, record: &DelegationRouteRecord) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: record.route.id.as_bytes().to_vec(),
+            tenant_id,
+            from_identity_id: record.route.from.as_bytes().to_vec(),
+            to_identity_id: record.route.to.as_bytes().to_vec(),
+            created_at: record.created_at.as_micros(),
+            body: to_json("delegation route", record)?,
+        })
     }
 }
 

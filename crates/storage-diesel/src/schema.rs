@@ -67,6 +67,16 @@ diesel::table! {
     }
 }
 diesel::table! {
+    delegation_routes (id) {
+        id -> Binary,
+        tenant_id -> BigInt,
+        from_identity_id -> Binary,
+        to_identity_id -> Binary,
+        created_at -> BigInt,
+        body -> Text,
+    }
+}
+diesel::table! {
     credentials (jti) {
         jti -> Binary,
         tenant_id -> BigInt,

@@ -36,6 +36,9 @@ pub struct ClientRecord {
     pub hash_key_version: u8,
     /// Its own public keys, a JWK Set.
     pub jwks: Option<Value>,
+    /// Where its keys are fetched instead; absent in records of before that was possible, and beside `jwks`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
     /// The grants it may use.
     pub grant_types: Vec<GrantType>,
     /// Its own list of scopes; absent when it has none.

@@ -3,6 +3,8 @@
 use zeroid_identity_model::{IdentityId, Status};
 use zeroid_token_core::Dead;
 
+use crate::delegation_routes::MAX_ROUTES_FROM_ONE;
+
 /// Why a verb did not happen. Nothing was changed.
 ///
 /// The first group is about what was asked; the last three are our fault and say nothing about the caller.
@@ -69,4 +71,13 @@ pub enum Conflict {
     /// The identity it refers to does not exist in the tenant.
     #[error("the identity does not exist")]
     NoSuchIdentity,
+    /// The identity a delegation route begins at does not exist in the tenant.
+    #[error("the identity of from_identity_id does not exist")]
+    NoSuchFrom,
+    /// The identity a delegation route leads to does not exist in the tenant.
+    #[error("the identity of to_identity_id does not exist")]
+    NoSuchTo,
+    /// As many delegation routes begin at the identity as can.
+    #[error("at most {MAX_ROUTES_FROM_ONE} delegation routes begin at one identity")]
+    TooManyRoutes,
 }

@@ -4,6 +4,7 @@
 //! traits know no SQL, no HTTP and no policy. `zeroid-storage-conformance` holds every backend to them.
 
 mod clients;
+mod delegation_routes;
 mod error;
 mod filters;
 mod memory;
@@ -11,6 +12,7 @@ mod records;
 mod traits;
 
 pub use clients::{ClientChange, ClientRecord, ClientStore};
+pub use delegation_routes::{DelegationRouteRecord, DelegationRouteStore, MAX_ROUTES_FROM_ONE, RoutesFrom};
 pub use error::{Conflict, StoreError};
 pub use filters::{
     ApiKeyFilter, ApiKeyStateFilter, CredentialFilter, Facets, IdentityFilter, Listed, OwnerFilter, Page,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroid_identity_model::{
-    ApiKeyId, ClientId, Identity, IdentityId, PolicyId, SpiffeId, Tenant, Timestamp,
+    ApiKeyId, ClientId, DelegationRouteId, Identity, IdentityId, PolicyId, SpiffeId, Tenant, Timestamp,
 };
 use zeroid_token_core::{
     ClientName, CredentialRecord, CutOff, KeyId, LiveFacts, Order, Policy, Reason, ScopeSet,
@@ -182,6 +182,8 @@ pub enum Guard {
     ApiKey(ApiKeyId),
     /// A client and its version.
     Client(ClientId, u64),
+    /// A delegation route, which is never changed, only deleted.
+    DelegationRoute(DelegationRouteId),
 }
 
 /// Everything one issuance at a root needs, read together.

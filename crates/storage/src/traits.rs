@@ -9,6 +9,7 @@ use zeroid_identity_model::{
 use zeroid_token_core::{CutOff, CutOffKey, KeyId, Reason};
 
 use crate::clients::ClientStore;
+use crate::delegation_routes::DelegationRouteStore;
 use crate::error::StoreError;
 use crate::filters::{ApiKeyFilter, CredentialFilter, Facets, IdentityFilter, Listed, Page};
 use crate::records::{
@@ -281,6 +282,7 @@ pub trait Store:
     + ApiKeyStore
     + PolicyStore
     + ClientStore
+    + DelegationRouteStore
     + CredentialStore
     + SpendStore
     + SigningKeyStore
@@ -293,6 +295,7 @@ impl<T> Store for T where
         + ApiKeyStore
         + PolicyStore
         + ClientStore
+        + DelegationRouteStore
         + CredentialStore
         + SpendStore
         + SigningKeyStore

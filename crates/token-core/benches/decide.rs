@@ -46,7 +46,7 @@ fn chain(hops: usize) -> Option<World> {
         steps.push(exchange);
     }
     let limits = vec(Just(limits), 6).new_tree(&mut TestRunner::deterministic()).ok()?.current();
-    let world = World::after(&WorldPlan { limits, profile: Profile::Zeroid, steps });
+    let world = World::after(&WorldPlan { limits, profile: Profile::Zeroid, routes: Vec::new(), steps });
     (world.issued.len() == hops + 1).then_some(world)
 }
 

@@ -9,6 +9,8 @@ use crate::scope::{Scope, ScopeSet};
 pub enum Side {
     /// The subject token neither uses it nor may pass it on.
     Parent,
+    /// The delegation route does not name it.
+    Route,
     /// The identity's own list lacks it.
     Identity,
     /// The identity's policy lacks it.
@@ -29,6 +31,7 @@ impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Parent => "not held by the subject token",
+            Self::Route => "not in the scopes of the delegation route",
             Self::Identity => "not in the identity's allowed_scopes",
             Self::IdentityPolicy => "not in the identity's credential policy",
             Self::Key => "not in the key's scopes",

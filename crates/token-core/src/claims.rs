@@ -84,6 +84,9 @@ pub struct Claims {
     /// Who delegated (profile `zeroid`), or who acts (profile `rfc8693`).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub act: Option<Act>,
+    /// `policy` when an operator's delegation route stood in for a proof of the presenter.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub actor_proof: Option<String>,
     /// Sender binding (RFC 9449 §6.1).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cnf: Option<Confirmation>,
@@ -175,6 +178,7 @@ impl Claims {
             delegation_depth: record.delegation_depth(),
             max_delegation_depth: record.max_delegation_depth,
             act: act(record, presenter, rules.profile),
+            actor_proof: record.actor_proof().map(str::to_owned),
             cnf: record.confirmation.clone().map(|jkt| Confirmation { jkt }),
             may_act: record
                 .may_act

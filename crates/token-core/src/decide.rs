@@ -5,6 +5,7 @@ use zeroid_identity_model::{SpiffeId, Timestamp};
 use crate::audience::Audience;
 use crate::ceiling::Side;
 use crate::claims::Claims;
+use crate::delegation_route::MAX_ROUTE_TTL_SECONDS;
 use crate::facts::{ActorProof, Facts, Route};
 use crate::grant::GrantType;
 use crate::key_id::Thumbprint;
@@ -71,7 +72,7 @@ pub fn decide(facts: &Facts<'_>, now: Timestamp) -> Result<Plan, Refusal> {
 /// The subject token of an exchange, and whether its own presenter is narrowing it.
 struct Parent<'a> {
     record: &'a CredentialRecord,
-    proof: ActorProof,
+    proof: ActorProof<'a>,
     narrowing: bool,
 }
 
@@ -86,6 +87,9 @@ impl<'a> Parent<'a> {
         let actor = facts.presenter.identity;
         if actor.tenant != *self.record.tenant() {
             return Err(Refusal::ForeignActor);
+        }
+        if self.proof.route().is_some_and(|route| !route.leads(self.record, actor.id)) {
+            return Err(Refusal::OffRoute);
         }
         let named = self.record.may_act.as_ref().is_none_or(|named| named.contains(&actor.spiffe_id));
         if self.narrowing || named { Ok(()) } else { Err(Refusal::NotNamedByMayAct) }
@@ -164,9 +168,14 @@ fn usable(facts: &Facts<'_>, parent: Option<&Parent<'_>>) -> Result<ScopeSet, Re
         return if parent.is_some() { Err(Refusal::ScopeMissing) } else { Ok(ceiling.listed()) };
     };
     let held = parent.map(|parent| parent.record.held());
+    let route = parent.and_then(|parent| parent.proof.route());
     let judge = |scope: &Scope| -> Result<(), Side> {
         if held.as_ref().is_some_and(|held| !held.contains(scope)) {
             return Err(Side::Parent);
+        }
+        // No list of the ceiling: that a route names a management scope grants none (house rule P3).
+        if route.is_some_and(|route| !route.scopes.contains(scope)) {
+            return Err(Side::Route);
         }
         ceiling.admits(scope)
     };
@@ -215,7 +224,7 @@ fn confirmation(facts: &Facts<'_>, parent: Option<&Parent<'_>>) -> Result<Option
             let own = proven.or(facts.presenter.registered_key.as_ref());
             own.cloned().map(Some).ok_or(Refusal::SenderProofMissing)
         }
-        ActorProof::ApiKey(_) => Err(Refusal::SenderProofMissing),
+        ActorProof::ApiKey(_) | ActorProof::Route(_) => Err(Refusal::SenderProofMissing),
     }
 }
 
@@ -233,6 +242,8 @@ fn expiry(facts: &Facts<'_>, parent: Option<&Parent<'_>>, now: Timestamp) -> Res
     let rules = facts.rules;
     let max =
         facts.presenter.policies().map(|policy| policy.max_ttl_seconds).fold(rules.max_ttl_seconds, u32::min);
+    let route = parent.and_then(|parent| parent.proof.route());
+    let max = route.map_or(max, |route| max.min(route.max_ttl_seconds).min(MAX_ROUTE_TTL_SECONDS));
     let default = if parent.is_some() { rules.delegated_ttl_seconds } else { rules.default_ttl_seconds };
     let client = facts.presenter.client.as_ref();
     let default = match client.and_then(|client| client.ttl_seconds) {

@@ -5,6 +5,7 @@ use zeroid_identity_model::{ApiKeyId, ClientId, CredentialId, Identity, SpiffeId
 
 use crate::audience::Audience;
 use crate::ceiling::{Ceiling, Side};
+use crate::delegation_route::DelegationRoute;
 use crate::grant::GrantType;
 use crate::key_id::{KeyId, Thumbprint};
 use crate::lineage::{Order, Source};
@@ -163,22 +164,33 @@ impl<'a> Presenter<'a> {
 
 /// How the actor of an exchange proved who it is (house rule X1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ActorProof {
+pub enum ActorProof<'a> {
     /// A self-signed assertion.
     Assertion,
     /// Client authentication of a client bound to it.
     Client(ClientId),
     /// Its API key, in the same request.
     ApiKey(ApiKeyId),
+    /// Not at all: an operator's route stands in for a proof, and limits what comes of it.
+    Route(&'a DelegationRoute),
 }
 
-impl ActorProof {
+impl<'a> ActorProof<'a> {
     /// What the new link records of it.
     pub const fn source(self) -> Source {
         match self {
             Self::Assertion => Source::Assertion,
             Self::Client(id) => Source::Client(id),
             Self::ApiKey(id) => Source::ApiKey(id),
+            Self::Route(route) => Source::Route(route.id),
+        }
+    }
+
+    /// The route that stands in for a proof, if one does.
+    pub const fn route(self) -> Option<&'a DelegationRoute> {
+        match self {
+            Self::Route(route) => Some(route),
+            Self::Assertion | Self::Client(_) | Self::ApiKey(_) => None,
         }
     }
 }
@@ -198,7 +210,7 @@ pub enum Route<'a> {
         /// The subject token's record, judged alive.
         parent: Live<'a>,
         /// How the actor proved who it is.
-        proof: ActorProof,
+        proof: ActorProof<'a>,
     },
 }
 

@@ -20,6 +20,7 @@ mod audience;
 mod ceiling;
 mod claims;
 mod decide;
+mod delegation_route;
 mod facts;
 mod policy;
 mod refusal;
@@ -34,6 +35,7 @@ pub use claims::{Act, Claims, Confirmation, MayActEntry};
 pub use client::{ClientAuthMethod, ClientName, ClientNameError, UnknownAuthMethod};
 pub use cut_off::{CutOff, CutOffKey, Reason};
 pub use decide::{Plan, decide};
+pub use delegation_route::{DelegationRoute, DelegationRouteError, NoRoute};
 pub use facts::{
     ActorProof, Asked, ClientCaps, Facts, IssuerRules, KeyCaps, NewCredential, Presenter, Profile, Route,
     TokenTyp,
@@ -55,6 +57,7 @@ pub use verified::{Unverified, Verified};
 pub mod limits {
     pub use crate::audience::{MAX_AUDIENCES, MAX_RESOURCE_BYTES};
     pub use crate::client::MAX_CLIENT_NAME_BYTES;
+    pub use crate::delegation_route::MAX_ROUTE_TTL_SECONDS;
     pub use crate::facts::MAX_MAY_ACT;
     pub use crate::lineage::{MAX_DEPTH, MAX_LINKS};
     pub use crate::policy::{MAX_POLICY_NAME_BYTES, MAX_TTL_SECONDS};

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 use zeroid_identity_model::{
-    ApiKeyId, ClientId, CredentialId, FamilyId, IdentityId, Owner, SpiffeId, Tenant, Timestamp,
+    ApiKeyId, ClientId, CredentialId, DelegationRouteId, FamilyId, IdentityId, Owner, SpiffeId, Tenant,
+    Timestamp,
 };
 
 use crate::cut_off::CutOffKey;
@@ -31,6 +32,8 @@ pub enum Source {
     Assertion,
     /// The subject token itself, narrowed by who presents it.
     Presented,
+    /// Nothing its presenter showed: an operator's delegation route.
+    Route(DelegationRouteId),
 }
 
 impl Source {
@@ -39,7 +42,7 @@ impl Source {
         match self {
             Self::ApiKey(id) => Some(CutOffKey::ApiKey(id)),
             Self::Client(id) => Some(CutOffKey::Client(id)),
-            Self::Assertion | Self::Presented => None,
+            Self::Assertion | Self::Presented | Self::Route(_) => None,
         }
     }
 }

@@ -1,12 +1,14 @@
 //! What is stored of an issued credential. It is written once and never changed.
 
 use serde::{Deserialize, Serialize};
-use zeroid_identity_model::{CredentialId, IdentityId, PolicyId, SpiffeId, Tenant, Timestamp};
+use zeroid_identity_model::{
+    CredentialId, DelegationRouteId, IdentityId, PolicyId, SpiffeId, Tenant, Timestamp,
+};
 
 use crate::audience::Audience;
 use crate::grant::GrantType;
 use crate::key_id::Thumbprint;
-use crate::lineage::Lineage;
+use crate::lineage::{Lineage, Source};
 use crate::scope::ScopeSet;
 
 /// A policy that took part in a decision, in the version it had then.
@@ -86,6 +88,19 @@ impl CredentialRecord {
     /// How often authority went from one identity to another on the way here.
     pub fn delegation_depth(&self) -> u8 {
         self.lineage.depth()
+    }
+
+    /// The delegation route that stood in for a proof of its presenter; absent when the presenter proved itself.
+    pub const fn route(&self) -> Option<DelegationRouteId> {
+        match self.lineage.own().source {
+            Source::Route(id) => Some(id),
+            Source::ApiKey(_) | Source::Client(_) | Source::Assertion | Source::Presented => None,
+        }
+    }
+
+    /// What is said of how its presenter was proven: `policy` when a delegation route stood in for a proof.
+    pub fn actor_proof(&self) -> Option<&'static str> {
+        self.route().map(|_| "policy")
     }
 
     /// What it may use or pass on: the most a child can have.

@@ -84,6 +84,9 @@ pub enum Refusal {
     /// Presenter and subject token belong to different tenants.
     #[error("actor is not known in the tenant of the subject token")]
     ForeignActor,
+    /// The delegation route leads from somebody else, or to somebody else.
+    #[error("the delegation route does not lead from the presenter of the subject token to this actor")]
+    OffRoute,
     /// The subject token names who may act on it, and the actor is not among them.
     #[error("actor is not among those named by may_act of the subject token")]
     NotNamedByMayAct,
@@ -157,6 +160,7 @@ impl Refusal {
             | Self::CredentialExpired
             | Self::Subject(_)
             | Self::ForeignActor
+            | Self::OffRoute
             | Self::NotNamedByMayAct => OAuthCode::InvalidGrant,
             Self::SenderProofMissing => OAuthCode::InvalidDpopProof,
             Self::ChainTooDeep { .. } | Self::ScopeMissing | Self::NothingLeft(_) => OAuthCode::InvalidScope,

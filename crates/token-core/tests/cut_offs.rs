@@ -3,7 +3,9 @@
 
 use proptest::option;
 use proptest::prelude::*;
-use zeroid_identity_model::{ApiKeyId, ClientId, CredentialId, FamilyId, IdentityId, Tenant, Timestamp};
+use zeroid_identity_model::{
+    ApiKeyId, ClientId, CredentialId, DelegationRouteId, FamilyId, IdentityId, Tenant, Timestamp,
+};
 use zeroid_token_core::{CutOff, CutOffKey, Link, Order, Reason, Source};
 
 /// A link out of a handful, with everything a cut-off can name.
@@ -13,6 +15,7 @@ fn links() -> impl Strategy<Value = Link> {
         (0..2_u8).prop_map(|n| Source::Client(ClientId::from_bytes([n; 16]))),
         Just(Source::Assertion),
         Just(Source::Presented),
+        any::<[u8; 16]>().prop_map(|id| Source::Route(DelegationRouteId::from_bytes(id))),
     ];
     let beside = proptest::collection::vec(source.clone(), 0..3);
     let names = (0..2_u8, 0..2_u8, 0..2_u8, 0..2_u8, option::of(0..2_u8), option::of(0..2_u8));

@@ -28,7 +28,7 @@ struct Case {
     attestation: Option<AttestationLevel>,
     client: Option<ClientCaps<'static>>,
     parent: Option<CredentialRecord>,
-    proof: ActorProof,
+    proof: ActorProof<'static>,
     asked: Asked,
 }
 

@@ -95,6 +95,9 @@ proptest! {
                 prop_assert!(record.held().is_subset(&held), "{} of {held}", record.held());
                 prop_assert!(record.usable.is_subset(issued.asked.scopes.as_ref().unwrap()));
             }
+            if let Some(route) = &issued.route {
+                prop_assert!(record.usable.is_subset(&route.scopes), "{} by {route:?}", record.usable);
+            }
             if let Some(asked) = issued.asked.scopes.as_ref().filter(|asked| !asked.is_empty()) {
                 prop_assert!(record.usable.is_subset(asked));
             }
@@ -143,6 +146,8 @@ proptest! {
             let longest = policies(world, issued).iter().map(|policy| policy.max_ttl_seconds).min().unwrap();
             let lived = record.expires_at.unix_seconds() - record.issued_at().unix_seconds();
             prop_assert!(lived <= i64::from(longest));
+            let by_route = issued.route.as_ref().map_or(i64::MAX, |route| i64::from(route.max_ttl_seconds.min(300)));
+            prop_assert!(lived <= by_route, "{lived} s by {:?}", issued.route);
             prop_assert!(issued.ends.is_none_or(|end| record.expires_at <= end), "it outlives its presenter or key");
             Ok(())
         })?;
@@ -290,6 +295,13 @@ proptest! {
             let decided: Vec<_> = record.decided_by.iter().map(|by| (by.policy, by.version)).collect();
             let asked_of: Vec<_> = policies(world, issued).iter().map(|policy| (policy.id, policy.version)).collect();
             prop_assert_eq!(decided, asked_of);
+            prop_assert_eq!(record.route(), issued.route.as_ref().map(|route| route.id));
+            prop_assert_eq!(claims.actor_proof.as_deref(), (issued.proof == Proof::Route).then_some("policy"));
+            if let (Some(route), Some(parent)) = (&issued.route, issued.parent) {
+                let ends = (world.issued[parent].record.identity(), record.identity());
+                prop_assert_eq!((route.from, route.to), ends, "it leads from the presenter to the actor");
+                prop_assert!(issued.asked.scopes.as_ref().is_some_and(|asked| asked.is_subset(&route.scopes)));
+            }
             prop_assert_eq!(claims.cnf.as_ref().map(|cnf| &cnf.jkt), record.confirmation.as_ref());
             Ok(())
         })?;
@@ -315,7 +327,7 @@ fn the_sequences_reach_deep_chains_and_every_kind_of_step() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let (mut deepest, mut delegated, mut dead, mut narrowed) = (0, 0, 0, 0);
-    let mut inherited = [0; 3];
+    let (mut inherited, mut routed) = ([0; 3], 0);
     let mut cut = HashSet::new();
     for _ in 0..200 {
         let plan = plans(40..60).new_tree(&mut runner).unwrap().current();
@@ -323,6 +335,7 @@ fn the_sequences_reach_deep_chains_and_every_kind_of_step() {
         for (at, issued) in world.issued.iter().enumerate() {
             deepest = deepest.max(issued.record.delegation_depth());
             delegated += usize::from(issued.parent.is_some());
+            routed += usize::from(issued.route.is_some());
             let parent = issued.parent.map(|parent| &world.issued[parent].record);
             let restricted = parent.map(|held| {
                 [held.confirmation.is_some(), held.audience.is_binding(), held.may_act.is_some()]
@@ -341,5 +354,6 @@ fn the_sequences_reach_deep_chains_and_every_kind_of_step() {
         "{deepest} {delegated} {dead} {narrowed}"
     );
     assert!(inherited.iter().all(|count| *count > 50), "{inherited:?} children of restricted parents");
+    assert!(routed > 50, "{routed} by a route");
     assert_eq!(cut.len(), 7, "kinds of keys that were cut off");
 }

@@ -24,6 +24,8 @@ pub struct ClientTermsBody {
     pub refresh_token_ttl_seconds: Option<u32>,
     /// `jwks`.
     pub jwks: Option<Value>,
+    /// `jwks_uri`.
+    pub jwks_uri: Option<String>,
     /// `software_id`.
     pub software_id: Option<String>,
     /// `software_version`.
@@ -105,6 +107,8 @@ pub struct ClientView<'a> {
     pub refresh_token_ttl_seconds: Option<u32>,
     /// Its public keys.
     pub jwks: Option<&'a Value>,
+    /// Where they are fetched instead.
+    pub jwks_uri: Option<&'a str>,
     /// RFC 7591 §2.
     pub software_id: &'a str,
     /// RFC 7591 §2.
@@ -173,9 +177,6 @@ pub fn read_client_patch(bytes: &[u8]) -> Result<ClientPatchBody, BodyError> {
 }
 
 fn terms(reader: &mut Reader) -> ClientTermsBody {
-    if reader.text("jwks_uri").is_some_and(|uri| !uri.is_empty()) {
-        reader.breaks("jwks_uri", "key sets are not fetched; give the keys themselves as `jwks`");
-    }
     ClientTermsBody {
         description: reader.text("description"),
         identity_id: reader.parsed("identity_id"),
@@ -184,6 +185,7 @@ fn terms(reader: &mut Reader) -> ClientTermsBody {
         access_token_ttl_seconds: lifetime(reader, "access_token_ttl"),
         refresh_token_ttl_seconds: lifetime(reader, "refresh_token_ttl"),
         jwks: reader.json("jwks").filter(|value| !value.is_null()),
+        jwks_uri: reader.text("jwks_uri").filter(|uri| !uri.is_empty()),
         software_id: reader.text("software_id"),
         software_version: reader.text("software_version"),
         contacts: reader.texts("contacts"),
@@ -230,6 +232,7 @@ pub fn client_view(client: &ClientView<'_>) -> Value {
         .with("access_token_ttl", seconds(client.access_token_ttl_seconds))
         .with("refresh_token_ttl", seconds(client.refresh_token_ttl_seconds))
         .with("jwks", client.jwks.cloned())
+        .with("jwks_uri", client.jwks_uri.map(Into::into))
         .text("software_id", client.software_id)
         .text("software_version", client.software_version)
         .with("contacts", Some(client.contacts).filter(|list| !list.is_empty()).map(|list| json!(list)))
@@ -259,7 +262,6 @@ mod tests {
             (r#","grant_types":["password"]"#, "body.grant_types[0]"),
             (r#","token_endpoint_auth_method":"tls_client_auth""#, "body.token_endpoint_auth_method"),
             (r#","access_token_ttl":-1"#, "body.access_token_ttl"),
-            (r#","jwks_uri":"https://a/jwks""#, "body.jwks_uri"),
             (r#","backchannel_token_delivery_mode":"poll""#, "body.backchannel_token_delivery_mode"),
             (r#","identity_id":"x""#, "body.identity_id"),
             (r#","confidential":"yes""#, "body.confidential"),

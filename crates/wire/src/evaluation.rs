@@ -162,12 +162,22 @@ fn left_out(refused: &ScopeRefused) -> Value {
 }
 
 /// Every word of `refused_by`.
-pub const SIDES: [&str; 8] =
-    ["parent", "identity", "identity_policy", "key", "key_policy", "client", "client_policy", "management"];
+pub const SIDES: [&str; 9] = [
+    "parent",
+    "route",
+    "identity",
+    "identity_policy",
+    "key",
+    "key_policy",
+    "client",
+    "client_policy",
+    "management",
+];
 
 const fn side(side: Side) -> &'static str {
     match side {
         Side::Parent => "parent",
+        Side::Route => "route",
         Side::Identity => "identity",
         Side::IdentityPolicy => "identity_policy",
         Side::Key => "key",
@@ -185,6 +195,7 @@ const fn reason(refusal: &Refusal) -> &'static str {
         Refusal::CredentialExpired => "no_time_left",
         Refusal::Subject(_) => "parent_not_alive",
         Refusal::ForeignActor => "foreign_actor",
+        Refusal::OffRoute => "route",
         Refusal::NotNamedByMayAct => "may_act",
         Refusal::SenderProofMissing => "sender_proof_missing",
         Refusal::ChainTooDeep { .. } => "chain_too_deep",

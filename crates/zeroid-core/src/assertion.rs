@@ -9,6 +9,8 @@ use zeroid_jose::{Compact, HashPurpose, MasterKey, PublicKey, parse, verify};
 use zeroid_storage::{SecretHash, Spend};
 use zeroid_token_core::{Unverified, parse_json_object_strict};
 
+use crate::key_sets::{ByUrlRefusal, KeySets};
+
 /// How far ahead an assertion may end, in seconds: it proves a moment, not a session.
 pub(crate) const MAX_LIFETIME_SECONDS: i64 = 300;
 
@@ -81,6 +83,24 @@ impl<'a, S: Signer> Assertion<'a, S> {
         let scope = self.issuer.to_string();
         keys.into_iter().find(|key| verify(self.jws.clone(), key).is_ok())?;
         Some(Spend { scope, hash, forget_at })
+    }
+
+    /// The same by the key set at a URL of the signer's own.
+    ///
+    /// # Errors
+    /// [`ByUrlRefusal`]: there is no set to judge by, or none of its keys signed it.
+    pub(crate) async fn authenticate_at(
+        self,
+        sets: &KeySets,
+        url: &str,
+        now: Timestamp,
+        master: &MasterKey,
+    ) -> Result<Option<Spend>, ByUrlRefusal> {
+        // What is not acceptable by itself fetches nothing.
+        let Ok((hash, forget_at)) = self.fingerprint(master) else { return Ok(None) };
+        let scope = self.issuer.to_string();
+        sets.verify(url, self.jws, now).await?;
+        Ok(Some(Spend { scope, hash, forget_at }))
     }
 
     /// What it is remembered by: its `jti`, or without one its signing input (an ECDSA signature can be changed

@@ -9,7 +9,6 @@ use zeroid_storage::{ActorLookup, ClientRecord, Epoch, RootFacts, Spend, StoreEr
 use zeroid_token_core::{ClientAuthMethod, ClientCaps, ClientName, GrantType, Policy};
 
 use crate::assertion::{Assertion, Signer};
-use crate::client_keys::ClientKeys;
 use crate::engine::Engine;
 use crate::error::{Fault, TokenError};
 use crate::grants::{ATTEMPTS, USED, corrupt};
@@ -179,15 +178,16 @@ impl Engine {
         };
         let name: ClientName = named.parse().map_err(|_| TokenError::Client)?;
         let found = self.store.client_by_name(&name).await.map_err(Fault::from)?;
-        self.proven(found.filter(|client| client.is_active), proof, assertion)
+        self.proven(found.filter(|client| client.is_active), proof, assertion, now).await
     }
 
     /// The client, if the proof is its own and of the kind it is registered for (house rule E4).
-    fn proven(
+    async fn proven(
         &self,
         found: Option<Arc<ClientRecord>>,
         proof: &ClientProof,
         assertion: Option<Assertion<'_, ClientName>>,
+        now: Timestamp,
     ) -> Result<(Arc<ClientRecord>, Option<Spend>), TokenError> {
         let (secret, used) = match proof {
             ClientProof::Name(_) => {
@@ -200,11 +200,8 @@ impl Engine {
                 let assertion = assertion.ok_or_else(unproven)?;
                 let by_key = Some(ClientAuthMethod::PrivateKeyJwt);
                 let client = found.filter(|client| client.auth_method == by_key).ok_or_else(unproven)?;
-                let keys = ClientKeys::of(&client);
-                let (kid, alg) = assertion.names_key();
-                let candidates = keys.candidates(kid, alg);
-                let spend = assertion.clone().authenticate(candidates, &self.master).ok_or_else(unproven)?;
-                return Ok((client, Some(spend)));
+                let spend = self.signed_by_client(&client, assertion, now).await?;
+                return Ok((client, Some(spend.ok_or_else(unproven)?)));
             }
             ClientProof::Basic { secret, .. } => (secret, ClientAuthMethod::ClientSecretBasic),
             ClientProof::Post { secret, .. } => (secret, ClientAuthMethod::ClientSecretPost),

@@ -1,17 +1,54 @@
 //! A client's own public keys: what its assertions are judged by.
 //!
-//! The one place that knows where they come from. Now that is the set registered with the client; a fetched one would
-//! be asked for here.
+//! The one place that knows where they come from: the set registered with the client, or the one at the URL it is
+//! registered with.
 
 use serde_json::Value;
+use zeroid_identity_model::Timestamp;
 use zeroid_jose::{Jwk, PublicKey};
-use zeroid_storage::ClientRecord;
+use zeroid_storage::{ClientRecord, Spend};
+use zeroid_token_core::ClientName;
+
+use crate::assertion::Assertion;
+use crate::clients::ClientTerms;
+use crate::engine::Engine;
+use crate::error::{AdminError, Fault};
+use crate::key_sets::ByUrlRefusal;
 
 /// Most keys of one client: enough for a rotation of several at once.
 const MAX_KEYS: usize = 16;
 
 /// Members that only a private or a symmetric key has (RFC 7518 §6).
 const SECRET_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+impl Engine {
+    /// A URL of keys must be one that could be fetched, by its looks: nobody is asked for it now.
+    pub(crate) fn check_keys_url(&self, terms: &ClientTerms) -> Result<(), AdminError> {
+        let Some(url) = &terms.jwks_uri else { return Ok(()) };
+        self.key_sets().check_url(url).map_err(|why| AdminError::invalid("jwks_uri", why))
+    }
+
+    /// What the assertion of a registered client uses up; absent when it is signed by none of the client's keys, and
+    /// when those cannot be had.
+    pub(crate) async fn signed_by_client(
+        &self,
+        client: &ClientRecord,
+        assertion: Assertion<'_, ClientName>,
+        now: Timestamp,
+    ) -> Result<Option<Spend>, Fault> {
+        let Some(url) = &client.jwks_uri else {
+            let keys = ClientKeys::of(client);
+            let (kid, alg) = assertion.names_key();
+            let candidates = keys.candidates(kid, alg);
+            return Ok(assertion.clone().authenticate(candidates, &self.master));
+        };
+        match assertion.authenticate_at(self.key_sets(), url, now, &self.master).await {
+            Ok(spend) => Ok(spend),
+            Err(refusal) if refusal.is_passing() => Err(Fault::Fetching),
+            Err(ByUrlRefusal::Unavailable(_) | ByUrlRefusal::Refused(_)) => Ok(None),
+        }
+    }
+}
 
 /// The usable keys of a client.
 pub(crate) struct ClientKeys(Vec<(Option<String>, PublicKey)>);

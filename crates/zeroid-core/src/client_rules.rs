@@ -61,7 +61,13 @@ pub(crate) fn apply(record: &mut ClientRecord, terms: ClientTerms) -> Result<(),
     let or_default = |seconds: u32| Some(seconds).filter(|seconds| *seconds > 0);
     set(&mut record.access_token_ttl_seconds, terms.access_token_ttl_seconds.map(or_default));
     set(&mut record.refresh_token_ttl_seconds, terms.refresh_token_ttl_seconds.map(or_default));
-    record.jwks = terms.jwks.or(record.jwks.take());
+    match (terms.jwks, terms.jwks_uri) {
+        (None, None) => {}
+        (Some(_), Some(_)) => {
+            return Err(AdminError::invalid("jwks_uri", "goes without jwks: give one of them"));
+        }
+        (jwks, jwks_uri) => (record.jwks, record.jwks_uri) = (jwks, jwks_uri),
+    }
     set(&mut record.software_id, terms.software_id);
     set(&mut record.software_version, terms.software_version);
     set(&mut record.contacts, terms.contacts);
@@ -105,8 +111,11 @@ pub(crate) fn check(record: &ClientRecord) -> Result<(), AdminError> {
     if let Some(jwks) = &record.jwks {
         check_json("jwks", jwks)?;
         ClientKeys::of_set(jwks).map_err(|why| AdminError::invalid("jwks", why))?;
-    } else if record.auth_method == Some(ClientAuthMethod::PrivateKeyJwt) {
-        return Err(AdminError::invalid("jwks", "is needed by private_key_jwt: the client's public keys"));
+    } else if record.jwks_uri.is_none() && record.auth_method == Some(ClientAuthMethod::PrivateKeyJwt) {
+        return Err(AdminError::invalid(
+            "jwks",
+            "or jwks_uri is needed by private_key_jwt: the client's public keys",
+        ));
     }
     // RFC 6749 §4.4: this grant is for confidential clients alone.
     if !record.is_confidential() && record.grant_types.contains(&GrantType::ClientCredentials) {

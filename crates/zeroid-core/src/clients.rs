@@ -49,6 +49,8 @@ pub struct ClientTerms {
     pub refresh_token_ttl_seconds: Option<u32>,
     /// Its public keys, a JWK Set.
     pub jwks: Option<Value>,
+    /// Where they are fetched instead; takes the place of `jwks`, and the other way round (RFC 7591 §2).
+    pub jwks_uri: Option<String>,
     /// RFC 7591 §2.
     pub software_id: Option<String>,
     /// RFC 7591 §2.
@@ -113,6 +115,7 @@ impl Engine {
             secret: secret.as_ref().map(|secret| self.client_secret_hash(secret)),
             hash_key_version: MasterKey::VERSION,
             jwks: None,
+            jwks_uri: None,
             grant_types: vec![default_grant],
             scopes: new.scopes,
             policy_id: new.policy_id,
@@ -129,6 +132,7 @@ impl Engine {
             updated_at: now,
             version: 1,
         };
+        self.check_keys_url(&new.terms)?;
         apply(&mut record, new.terms)?;
         check(&record)?;
         if record.identity.is_none() {
@@ -164,6 +168,7 @@ impl Engine {
         id: ClientId,
         patch: ClientPatch,
     ) -> Result<ClientRecord, AdminError> {
+        self.check_keys_url(&patch.terms)?;
         self.change_client(tenant, id, |record| {
             let ClientPatch { name, scopes, policy_id, is_active, revoke_existing, terms, modified_by } =
                 patch.clone();

@@ -36,7 +36,7 @@ pub struct Evaluation {
     /// The moment it was decided for.
     pub at: Timestamp,
     /// How the identity would prove itself.
-    pub proof: ActorProof,
+    pub proof: ActorProof<'static>,
     /// The policies asked, in the version they had; the identity's own first.
     pub policies: Vec<DecidedBy>,
     /// The credential as it would be, or why there would be none. Nothing else is refused here than an issuance
@@ -101,7 +101,7 @@ impl Engine {
         tenant: &Tenant,
         identity: &IdentityRecord,
         wanted: &Hypothetical,
-    ) -> Result<(ActorProof, Option<ApiKeyRecord>), AdminError> {
+    ) -> Result<(ActorProof<'static>, Option<ApiKeyRecord>), AdminError> {
         let signs = identity.identity.public_key_pem.is_some();
         if wanted.grant == GrantType::JwtBearer {
             let why = "has no registered key to sign an assertion with";
@@ -207,7 +207,7 @@ impl Engine {
 struct Case<'a> {
     facts: &'a ExchangeFacts,
     actor: &'a Arc<ActorFacts>,
-    proof: ActorProof,
+    proof: ActorProof<'static>,
     grant: GrantType,
     now: Timestamp,
 }

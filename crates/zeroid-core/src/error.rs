@@ -22,6 +22,9 @@ pub enum Fault {
     /// What signs did not sign in time: a key that lives elsewhere failed, or too many signatures are waited for.
     #[error("signing: {0}")]
     Signing(String),
+    /// Too much is being fetched already.
+    #[error("too many fetches are under way")]
+    Fetching,
     /// This machine's clock is too far off the store's, by so many seconds.
     #[error("this machine's clock is {0} s off the database's")]
     Clock(i64),
@@ -38,6 +41,7 @@ impl Fault {
             Self::Contended
                 | Self::Clock(_)
                 | Self::Signing(_)
+                | Self::Fetching
                 | Self::Store(StoreError::Busy | StoreError::Unavailable(_))
         )
     }
@@ -80,9 +84,14 @@ pub enum TokenError {
     Assertion(String),
     /// No proof of the actor came.
     #[error(
-        "token exchange needs a proof of the actor: send `actor_token` (an assertion signed by the delegate's registered key), the delegate's `api_key`, or authenticate as a client bound to it"
+        "token exchange needs a proof of the actor: send `actor_token` (an assertion signed by the delegate's registered key), the delegate's `api_key`, or authenticate as a client bound to it; no delegation route covers the request"
     )]
     NoActor,
+    /// No proof of the actor came, and several delegation routes cover the request.
+    #[error(
+        "{0} delegation routes cover the request, and one must: ask for fewer of their scopes, or prove the actor"
+    )]
+    ManyRoutes(usize),
     /// Two proofs name two identities.
     #[error("the proofs of the actor name different identities")]
     TwoActors,
@@ -127,7 +136,9 @@ impl TokenError {
             }
             Self::ProofUsed => OAuthCode::InvalidDpopProof,
             Self::ForeignClient => OAuthCode::InvalidGrant,
-            Self::NoActor | Self::TwoActors | Self::OtherTenant => OAuthCode::InvalidRequest,
+            Self::NoActor | Self::ManyRoutes(_) | Self::TwoActors | Self::OtherTenant => {
+                OAuthCode::InvalidRequest
+            }
             Self::Client | Self::ClientAssertion(_) | Self::ClientMethod(_) | Self::NoIdentity => {
                 OAuthCode::InvalidClient
             }
@@ -177,6 +188,10 @@ impl From<StoreError> for AdminError {
             StoreError::Conflict(Conflict::NoSuchIdentity) => {
                 Self::invalid("identity_id", "no such identity")
             }
+            StoreError::Conflict(Conflict::NoSuchFrom) => {
+                Self::invalid("from_identity_id", "no such identity")
+            }
+            StoreError::Conflict(Conflict::NoSuchTo) => Self::invalid("to_identity_id", "no such identity"),
             StoreError::Conflict(conflict) => Self::Conflict(conflict),
             other => Self::Fault(Fault::Store(other)),
         }

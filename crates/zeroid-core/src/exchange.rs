@@ -9,6 +9,7 @@ use zeroid_token_core::{ActorProof, GrantType, Refusal, Route, live};
 
 use crate::assertion::Assertion;
 use crate::client_auth::UsedClient;
+use crate::delegation_routes::Routed;
 use crate::engine::Engine;
 use crate::error::{Fault, TokenError};
 use crate::grants::{ATTEMPTS, Actor, Deciding, Draft, NOT_SIGNED, corrupt};
@@ -17,8 +18,8 @@ use crate::requests::{ExchangeGrant, Issued};
 impl Engine {
     /// Exchange a token for one its actor presents (RFC 8693): delegation, or narrowing one's own token.
     ///
-    /// What the actor proves decides who presents the new token; never are the subject's own powers given
-    /// because a proof was missing.
+    /// What the actor proves decides who presents the new token, and without any proof the one delegation route that
+    /// covers the request; never are the subject's own powers given because a proof was missing.
     ///
     /// # Errors
     /// [`TokenError`]; nothing was issued and nothing used up.
@@ -33,12 +34,21 @@ impl Engine {
             };
             // A client that is bound to an identity proves that one (house rule X1 b).
             let bound = client.as_ref().filter(|client| client.facts.is_some());
+            let routed = match (&assertion, &client, key_hash) {
+                // Apart, so that an exchange with a proof does not carry what it needs.
+                (None, None, None) => {
+                    Some(Box::pin(self.route_of(&grant.subject_token, &grant.asked)).await?)
+                }
+                _ => None,
+            };
             let lookup = match (&assertion, bound, key_hash) {
                 (Some(assertion), _, _) => ActorLookup::Spiffe(assertion.issuer.clone()),
                 (None, Some(client), _) => ActorLookup::Client(client.record.client_id.clone()),
                 (None, None, Some(hash)) => ActorLookup::ApiKey(hash),
-                (None, None, None) if client.is_some() => return Err(TokenError::NoIdentity),
-                (None, None, None) => return Err(TokenError::NoActor),
+                (None, None, None) => match &routed {
+                    Some(routed) => ActorLookup::Spiffe(routed.to.clone()),
+                    None => return Err(TokenError::NoIdentity),
+                },
             };
             let subject = grant.subject_token.expose();
             let presented = self.read_token(subject).await?.ok_or_else(subject_unknown)?;
@@ -48,7 +58,11 @@ impl Engine {
             if claims.get().exp <= now.unix_seconds() {
                 return Err(TokenError::SubjectToken("`exp` has passed".to_owned()));
             }
-            let Some(mut found) = self.actor_of(&facts, assertion, bound, now)? else { continue };
+            let found = match &routed {
+                Some(routed) => Some(FoundActor::by_route(&facts, routed)?),
+                None => self.actor_of(&facts, assertion, bound, now)?,
+            };
+            let Some(mut found) = found else { continue };
             if bound.is_some_and(|client| client.identity() != Some(found.facts.identity.identity.id)) {
                 return Err(TokenError::TwoActors);
             }
@@ -71,7 +85,9 @@ impl Engine {
             })?;
             let spend = found.spend;
             let asked = &grant.asked;
-            let draft = Draft { plan, asked, actor, epoch: facts.epoch, spend, signer: &signer, now };
+            // A route is read apart, as a client is: what holds since the older reading holds.
+            let epoch = routed.as_ref().map_or(facts.epoch, |routed| routed.epoch.min(facts.epoch));
+            let draft = Draft { plan, asked, actor, epoch, spend, signer: &signer, now };
             if let Some(issued) = self.store_and_sign(draft, grant.typ).await? {
                 return Ok(issued);
             }
@@ -143,11 +159,19 @@ impl Engine {
 /// The actor of an exchange, the registered key that its child may be bound to, and what its proof uses up.
 struct FoundActor<'a> {
     facts: &'a ActorFacts,
-    proof: ActorProof,
+    proof: ActorProof<'a>,
     key: Option<PublicKey>,
     spend: Option<Spend>,
 }
 
-fn subject_unknown() -> TokenError {
+impl<'a> FoundActor<'a> {
+    /// Whom the route leads to, and nothing it proved.
+    fn by_route(facts: &'a ExchangeFacts, routed: &'a Routed) -> Result<Self, TokenError> {
+        let actor = facts.actor.as_ref().ok_or_else(|| corrupt("the end of a delegation route"))?;
+        Ok(Self { facts: actor, proof: ActorProof::Route(&routed.route), key: None, spend: None })
+    }
+}
+
+pub(crate) fn subject_unknown() -> TokenError {
     TokenError::SubjectToken("it is not a token of this issuer, or not valid any more".to_owned())
 }

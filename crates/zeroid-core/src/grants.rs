@@ -192,11 +192,13 @@ impl Engine {
         let record = Arc::new(record);
         let by_client = draft.actor.client.and_then(|client| client.spend.clone());
         let proof = draft.asked.proven_key.as_ref().map(|proven| self.spend_of(proven));
+        let mut guards = draft.actor.guards();
+        guards.extend(record.route().map(Guard::DelegationRoute));
         let used = Used { own: draft.spend.is_some(), client: by_client.is_some(), proof: proof.is_some() };
         let issuance = Issuance {
             record: Arc::clone(&record),
             digest,
-            guards: draft.actor.guards(),
+            guards,
             // The client was read apart: what holds since the older reading holds.
             epoch: draft.actor.client.map_or(draft.epoch, |client| client.epoch().min(draft.epoch)),
             spends: draft.spend.into_iter().chain(by_client).chain(proof).collect(),

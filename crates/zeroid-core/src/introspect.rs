@@ -139,7 +139,7 @@ impl Engine {
         let own = facts.record.lineage.own();
         let created_by = match own.source {
             Source::ApiKey(id) => self.store.api_key(&own.tenant, id).await?.map(|key| key.created_by),
-            Source::Client(_) | Source::Assertion | Source::Presented => None,
+            Source::Client(_) | Source::Assertion | Source::Presented | Source::Route(_) => None,
         };
         let owner = facts.presenter.identity.owner.as_ref().map(ToString::to_string);
         Ok(Caller {

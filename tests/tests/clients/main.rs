@@ -11,6 +11,7 @@ mod admin;
 mod assertions;
 mod authentication;
 mod grants;
+mod key_url;
 mod peer;
 mod races;
 

@@ -31,7 +31,7 @@ pub(crate) async fn evaluate(app: &App, request: Request) -> Result<Reply, Edge>
     };
     let api_key = match evaluation.proof {
         ActorProof::ApiKey(id) => Some(id),
-        ActorProof::Assertion | ActorProof::Client(_) => None,
+        ActorProof::Assertion | ActorProof::Client(_) | ActorProof::Route(_) => None,
     };
     Ok(Reply::ok(&evaluation_view(&EvaluationView {
         at: evaluation.at,

@@ -4,6 +4,7 @@ pub(crate) mod agents;
 pub(crate) mod api_keys;
 pub(crate) mod clients;
 pub(crate) mod credentials;
+pub(crate) mod delegation_routes;
 pub(crate) mod evaluate;
 pub(crate) mod health;
 pub(crate) mod identities;

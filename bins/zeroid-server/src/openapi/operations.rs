@@ -354,6 +354,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .body(Body::Optional("Reason"))
         .answers(200, "ClientWithSecret")
         .also(&[409]),
+    post("/delegation-routes", "Let one identity delegate to another without the other's proof")
+        .body(Body::Json("NewDelegationRoute"))
+        .answers(201, "DelegationRoute")
+        .leads_to(&[link("/delegation-routes/{id}", "/id")])
+        .also(&[409]),
+    get("/delegation-routes", "The delegation routes, newest first")
+        .query(PAGE)
+        .answers(200, "DelegationRoutePage"),
+    get("/delegation-routes/{id}", "One delegation route").answers(200, "DelegationRoute"),
+    delete("/delegation-routes/{id}", "Delete a delegation route; what it made lives until its end")
+        .answers_nothing(204),
     get("/credentials", "The credentials of an identity or of a mission")
         .query(CREDENTIALS)
         .answers(200, "CredentialPage")

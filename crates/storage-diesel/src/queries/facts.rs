@@ -4,7 +4,7 @@ use zeroid_identity_model::{IdentityId, Timestamp};
 use zeroid_storage::{Guard, StoreError};
 use zeroid_token_core::{CredentialRecord, LiveFacts, Standing};
 
-use super::{Conn, clients, cut_offs, identities, keys, policies};
+use super::{Conn, clients, cut_offs, delegation_routes, identities, keys, policies};
 use crate::cut_key;
 use crate::error::corrupt;
 
@@ -30,6 +30,7 @@ pub(crate) fn holds(conn: &mut Conn, guard: Guard) -> Result<bool, StoreError> {
         Guard::Identity(id, version) => Ok(identities::version(conn, id)? == Some(version)),
         Guard::Policy(id, version) => Ok(policies::version(conn, id)? == Some(version)),
         Guard::Client(id, version) => Ok(clients::version(conn, id)? == Some(version)),
+        Guard::DelegationRoute(id) => delegation_routes::is_there(conn, id),
         Guard::ApiKey(id) => keys::is_unrevoked(conn, id),
     }
 }

@@ -6,6 +6,7 @@
 pub(super) mod clients;
 pub(super) mod credentials;
 pub(super) mod cut_offs;
+pub(super) mod delegation_routes;
 pub(super) mod facts;
 pub(super) mod identities;
 pub(super) mod keys;

@@ -4,6 +4,7 @@
 
 mod clients;
 mod credentials;
+mod delegation_routes;
 mod identities;
 mod issue;
 pub(super) mod job;

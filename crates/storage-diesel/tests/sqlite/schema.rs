@@ -58,7 +58,8 @@ fn migrated() -> (Folder, SqliteConnection) {
 fn every_table_of_a_tenant_has_the_tenant_in_a_unique_key() {
     let (_folder, mut conn) = migrated();
     let found = tables(&mut conn);
-    assert_eq!(found, ["policies", "identities", "api_keys", "cut_offs", CREDENTIALS, "clients"]);
+    let all = ["policies", "identities", "api_keys", "cut_offs", CREDENTIALS, "clients", "delegation_routes"];
+    assert_eq!(found, all);
     for table in found {
         let unique = names(
             &mut conn,

@@ -54,7 +54,8 @@ fn migrations_are_named_and_applied_once() {
             "00000000000002_ending",
             "00000000000003_lean",
             "00000000000004_packed",
-            "00000000000005_clients"
+            "00000000000005_clients",
+            "00000000000006_delegation_routes"
         ]
     );
     assert!(!folder.file().exists(), "asking makes no file");

@@ -2,6 +2,7 @@
 
 mod clients;
 mod credentials;
+mod delegation_routes;
 mod identities;
 mod keys_and_policies;
 mod spends;

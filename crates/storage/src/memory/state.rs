@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use zeroid_identity_model::{ApiKeyId, ClientId, CredentialId, IdentityId, PolicyId, Tenant, Timestamp};
+use zeroid_identity_model::{
+    ApiKeyId, ClientId, CredentialId, DelegationRouteId, IdentityId, PolicyId, Tenant, Timestamp,
+};
 use zeroid_token_core::{CredentialRecord, CutOff, CutOffKey, LiveFacts, Order, Policy, Reason, Standing};
 
 use crate::clients::ClientRecord;
+use crate::delegation_routes::DelegationRouteRecord;
 use crate::error::StoreError;
 use crate::records::{
     ActorFacts, ActorLookup, ApiKeyRecord, CredentialDigest, CredentialView, Epoch, Guard, IdentityRecord,
@@ -20,6 +23,7 @@ pub(super) struct State {
     pub(super) policies: BTreeMap<PolicyId, PolicyRecord>,
     pub(super) keys: BTreeMap<ApiKeyId, ApiKeyRecord>,
     pub(super) clients: BTreeMap<ClientId, ClientRecord>,
+    pub(super) routes: BTreeMap<DelegationRouteId, DelegationRouteRecord>,
     pub(super) credentials: BTreeMap<CredentialId, (Arc<CredentialRecord>, CredentialDigest)>,
     pub(super) cut_offs: Vec<CutOff>,
     pub(super) spent: HashMap<(String, SecretHash), Timestamp>,
@@ -125,6 +129,7 @@ impl State {
             Guard::Client(id, version) => {
                 self.clients.get(&id).is_some_and(|client| client.version == version)
             }
+            Guard::DelegationRoute(id) => self.routes.contains_key(&id),
             Guard::ApiKey(id) => self.keys.get(&id).is_some_and(|key| key.revoked.is_none()),
         }
     }

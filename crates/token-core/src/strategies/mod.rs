@@ -43,8 +43,23 @@ pub struct WorldPlan {
     pub limits: Vec<Limits>,
     /// How chains are told.
     pub profile: Profile,
+    /// Which delegation routes there are.
+    pub routes: Vec<RoutePlan>,
     /// What happens.
     pub steps: Vec<Step>,
+}
+
+/// A delegation route between two parties.
+#[derive(Clone, Debug)]
+pub struct RoutePlan {
+    /// Who presents the subject token.
+    pub from: usize,
+    /// Who will present what is made of it.
+    pub to: usize,
+    /// Its scopes.
+    pub scopes: ScopeSet,
+    /// Its cap on lifetimes.
+    pub max_ttl_seconds: u32,
 }
 
 /// What limits a party: its list, its policy, its key's list and policy.
@@ -79,6 +94,8 @@ pub enum Proof {
     ApiKey,
     /// Its API key, in a request in which its client authenticates.
     KeyAndClient,
+    /// Not at all: a delegation route stands in. Nobody asks for a root by it.
+    Route,
 }
 
 impl Proof {
@@ -98,6 +115,7 @@ impl Proof {
             Self::Assertion => GrantType::JwtBearer,
             Self::Client => GrantType::ClientCredentials,
             Self::ApiKey | Self::KeyAndClient => GrantType::ApiKey,
+            Self::Route => GrantType::TokenExchange,
         }
     }
 }
@@ -156,6 +174,15 @@ pub enum Step {
         actor: usize,
         /// How it proves itself.
         proof: Proof,
+        /// For what.
+        wish: Wish,
+        /// What is cut off between the reading of the facts and the storing of the outcome.
+        meanwhile: Option<Cut>,
+    },
+    /// Somebody exchanges a credential and proves nothing: the one route that covers the request says who acts.
+    Follow {
+        /// Which credential, modulo how many there are.
+        subject: usize,
         /// For what.
         wish: Wish,
         /// What is cut off between the reading of the facts and the storing of the outcome.
@@ -234,7 +261,7 @@ pub fn wishes() -> impl Strategy<Value = Wish> {
         prop_oneof![7 => Just(Vec::new()), 1 => vec(0..3_u8, 1..3)],
         option::weighted(0.1, 1..4000_u32),
         option::weighted(0.08, vec(0..PARTIES, 3..6)),
-        option::weighted(0.08, 0..PARTIES),
+        option::weighted(0.15, 0..PARTIES),
     )
         .prop_map(|(scopes, resources, ttl_seconds, may_act, proven_key)| Wish {
             scopes,
@@ -243,6 +270,15 @@ pub fn wishes() -> impl Strategy<Value = Wish> {
             may_act,
             proven_key,
         })
+}
+
+/// A delegation route, often of most scopes; rarely of a lifetime that decides.
+pub fn routes() -> impl Strategy<Value = RoutePlan> {
+    let ends = (0..PARTIES, 0..PARTIES).prop_filter("it leads somewhere", |(from, to)| from != to);
+    let ttl = prop_oneof![3 => Just(300), 1 => 20..300_u32];
+    (ends, vec(scopes(), 3..16), ttl).prop_filter_map("a route", |((from, to), scopes, max_ttl_seconds)| {
+        Some(RoutePlan { from, to, scopes: ScopeSet::of(scopes).ok()?, max_ttl_seconds })
+    })
 }
 
 /// Something to cut off.
@@ -263,7 +299,13 @@ pub fn steps() -> impl Strategy<Value = Step> {
     let proof = || select(vec![Proof::Assertion, Proof::ApiKey, Proof::Client, Proof::KeyAndClient]);
     let exchange = (any::<usize>(), 0..PARTIES, proof(), wishes(), option::weighted(0.08, cuts()));
     let statuses = prop_oneof![5 => Just(Status::Active), 1 => select(Status::ALL)];
+    let few = vec(scopes(), 0..4).prop_filter_map("a set", |scopes| ScopeSet::of(scopes).ok());
+    let follow = (any::<usize>(), wishes(), few, option::weighted(0.08, cuts()));
     prop_oneof![
+        9 => follow.prop_map(|(subject, wish, scopes, meanwhile)| {
+            // One that asks for little is covered more often.
+            Step::Follow { subject, wish: Wish { scopes: Some(scopes), ..wish }, meanwhile }
+        }),
         4 => (0..PARTIES, proof(), wishes()).prop_map(|(party, proof, wish)| Step::Issue { party, proof, wish }),
         24 => exchange.prop_map(|(subject, actor, proof, wish, meanwhile)| {
             Step::Exchange { subject, actor, proof, wish, meanwhile }
@@ -279,9 +321,6 @@ pub fn steps() -> impl Strategy<Value = Step> {
 /// A whole world: its parties and this many steps.
 pub fn plans(count: Range<usize>) -> impl Strategy<Value = WorldPlan> {
     let profile = select(vec![Profile::Zeroid, Profile::Rfc8693]);
-    (vec(limits(), PARTIES), profile, vec(steps(), count)).prop_map(|(limits, profile, steps)| WorldPlan {
-        limits,
-        profile,
-        steps,
-    })
+    (vec(limits(), PARTIES), profile, vec(routes(), 0..18), vec(steps(), count))
+        .prop_map(|(limits, profile, routes, steps)| WorldPlan { limits, profile, routes, steps })
 }

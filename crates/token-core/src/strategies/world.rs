@@ -1,15 +1,16 @@
 //! A little world: parties, credentials and cut-offs, with the store's part played in plain memory.
 
 use zeroid_identity_model::{
-    ApiKeyId, ClientId, CredentialId, ExternalId, Identity, IdentityId, IdentityType, Kind, Owner, SpiffeId,
-    Status, Tenant, Timestamp, TrustLevel,
+    ApiKeyId, ClientId, CredentialId, DelegationRouteId, ExternalId, Identity, IdentityId, IdentityType,
+    Kind, Owner, SpiffeId, Status, Tenant, Timestamp, TrustLevel,
 };
 
-use super::{Cut, Limits, Proof, Step, Wish, WorldPlan};
+use super::{Cut, Limits, Proof, RoutePlan, Step, Wish, WorldPlan};
 use crate::audience::Audience;
 use crate::claims::Claims;
 use crate::cut_off::{CutOff, CutOffKey, Reason};
 use crate::decide::{Plan, decide};
+use crate::delegation_route::{DelegationRoute, NoRoute};
 use crate::facts::{
     ActorProof, Asked, ClientCaps, Facts, IssuerRules, KeyCaps, NewCredential, Presenter, Route,
 };
@@ -36,11 +37,13 @@ pub struct Party {
 }
 
 impl Party {
-    fn proven_by(&self, proof: Proof) -> ActorProof {
+    /// Absent where it proves nothing.
+    fn proven_by(&self, proof: Proof) -> Option<ActorProof<'static>> {
         match proof {
-            Proof::Assertion => ActorProof::Assertion,
-            Proof::Client => ActorProof::Client(self.client),
-            Proof::ApiKey | Proof::KeyAndClient => ActorProof::ApiKey(self.api_key),
+            Proof::Assertion => Some(ActorProof::Assertion),
+            Proof::Client => Some(ActorProof::Client(self.client)),
+            Proof::ApiKey | Proof::KeyAndClient => Some(ActorProof::ApiKey(self.api_key)),
+            Proof::Route => None,
         }
     }
 }
@@ -58,6 +61,8 @@ pub struct Issued {
     pub party: usize,
     /// How the party proved itself.
     pub proof: Proof,
+    /// The route that stood in for a proof.
+    pub route: Option<DelegationRoute>,
     /// What was asked for.
     pub asked: Asked,
     /// When the party, or the key it proved itself by, was to end.
@@ -77,6 +82,8 @@ pub struct World {
     pub cut_offs: Vec<CutOff>,
     /// The same cut-offs as they were asked for.
     pub cuts: Vec<Cut>,
+    /// The delegation routes.
+    pub routes: Vec<DelegationRoute>,
     /// What the deployment rules.
     pub rules: IssuerRules,
     /// The moment.
@@ -105,9 +112,11 @@ impl World {
             delegated_ttl_seconds: 300,
             max_ttl_seconds: 7_776_000,
         };
-        let parties =
+        let parties: Vec<Party> =
             plan.limits.iter().enumerate().filter_map(|(n, limits)| party(n, limits.clone())).collect();
+        let routes = plan.routes.iter().enumerate().filter_map(|(n, plan)| route(n, plan, &parties));
         Self {
+            routes: routes.collect(),
             parties,
             issued: Vec::new(),
             cut_offs: Vec::new(),
@@ -141,6 +150,12 @@ impl World {
                 let subject = subject % self.issued.len();
                 self.exchange(subject, *actor, *proof, wish, *meanwhile).err()
             }
+            Step::Follow { subject, wish, meanwhile } => {
+                if self.issued.is_empty() {
+                    return None;
+                }
+                self.follow(subject % self.issued.len(), wish, *meanwhile).err()
+            }
             Step::Cut(cut) => {
                 self.cut(*cut);
                 None
@@ -169,14 +184,14 @@ impl World {
     }
 
     fn issue(&mut self, party: usize, proof: Proof, wish: &Wish) -> Result<(), Refusal> {
-        let Some(source) = self.parties.get(party).map(|party| party.proven_by(proof).source()) else {
+        let Some(proven) = self.parties.get(party).and_then(|party| party.proven_by(proof)) else {
             return Ok(());
         };
-        let route = Route::Root { grant: proof.root_grant(), source };
+        let route = Route::Root { grant: proof.root_grant(), source: proven.source() };
         let (order, asked) = (self.draw(), self.asked(wish));
         let new = self.name(order);
         let plan = self.decide(party, proof, None, route, &asked, new)?;
-        self.store(plan, None, party, proof, asked)
+        self.store(plan, None, (party, proof, None), asked)
     }
 
     fn exchange(
@@ -187,11 +202,34 @@ impl World {
         wish: &Wish,
         meanwhile: Option<Cut>,
     ) -> Result<(), Refusal> {
-        let (Some(parent), Some(party)) = (self.issued.get(subject), self.parties.get(actor)) else {
+        let Some(proven) = self.parties.get(actor).and_then(|party| party.proven_by(proof)) else {
             return Ok(());
         };
+        self.exchange_by(subject, (actor, proof, proven), wish, meanwhile)
+    }
+
+    /// As the engine does: whoever proves nothing is whom the one covering route leads to.
+    fn follow(&mut self, subject: usize, wish: &Wish, meanwhile: Option<Cut>) -> Result<(), Refusal> {
+        let Some(parent) = self.issued.get(subject) else { return Ok(()) };
+        let route = match DelegationRoute::covering(&self.routes, &parent.record, wish.scopes.as_ref()) {
+            Ok(route) => route.clone(),
+            Err(NoRoute::Refused(refusal)) => return Err(refusal),
+            Err(NoRoute::Uncovered | NoRoute::Ambiguous(_)) => return Ok(()),
+        };
+        let actor = self.parties.iter().position(|party| party.identity.id == route.to);
+        let Some(actor) = actor else { return Ok(()) };
+        self.exchange_by(subject, (actor, Proof::Route, ActorProof::Route(&route)), wish, meanwhile)
+    }
+
+    fn exchange_by(
+        &mut self,
+        subject: usize,
+        (actor, proof, proven): (usize, Proof, ActorProof<'_>),
+        wish: &Wish,
+        meanwhile: Option<Cut>,
+    ) -> Result<(), Refusal> {
+        let Some(parent) = self.issued.get(subject) else { return Ok(()) };
         let parent = parent.record.clone();
-        let proven = party.proven_by(proof);
         let (order, asked) = (self.draw(), self.asked(wish));
         let new = self.name(order);
         let alive = live(&parent, &self.live_facts(), self.now).map_err(Refusal::Subject)?;
@@ -200,7 +238,7 @@ impl World {
         if let Some(cut) = meanwhile {
             self.cut(cut);
         }
-        self.store(plan, Some(subject), actor, proof, asked)
+        self.store(plan, Some(subject), (actor, proof, proven.route().cloned()), asked)
     }
 
     fn decide(
@@ -248,8 +286,7 @@ impl World {
         &mut self,
         plan: Plan,
         parent: Option<usize>,
-        party: usize,
-        proof: Proof,
+        (party, proof, route): (usize, Proof, Option<DelegationRoute>),
         asked: Asked,
     ) -> Result<(), Refusal> {
         live(&plan.record, &self.live_facts(), self.now).map_err(Refusal::Subject)?;
@@ -259,7 +296,7 @@ impl World {
             [party.identity.expires_at, key].into_iter().flatten().min()
         });
         let Plan { record, claims } = plan;
-        self.issued.push(Issued { record, claims, parent, party, proof, asked, ends, cuts_before });
+        self.issued.push(Issued { record, claims, parent, party, proof, route, asked, ends, cuts_before });
         Ok(())
     }
 
@@ -369,6 +406,16 @@ fn kid(number: u64) -> Option<KeyId> {
 #[expect(clippy::unreachable, reason = "`key-` and digits are a key id")]
 fn unreachable_kid() -> KeyId {
     unreachable!("`key-` and digits are a key id")
+}
+
+fn route(number: usize, plan: &RoutePlan, parties: &[Party]) -> Option<DelegationRoute> {
+    Some(DelegationRoute {
+        id: DelegationRouteId::from_bytes([u8::try_from(number).ok()?; 16]),
+        from: parties.get(plan.from)?.identity.id,
+        to: parties.get(plan.to)?.identity.id,
+        scopes: plan.scopes.clone(),
+        max_ttl_seconds: plan.max_ttl_seconds,
+    })
 }
 
 fn party(number: usize, limits: Limits) -> Option<Party> {

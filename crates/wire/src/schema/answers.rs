@@ -195,7 +195,7 @@ fn introspection() -> Value {
             "properties": {
                 "active": flag(), "iss": text(), "sub": text(), "aud": list_of(text()), "exp": count(), "iat": count(),
                 "jti": id(), "scope": text(), "scopes": list_of(text()), "token_type": {"enum": ["Bearer", "DPoP"]},
-                "delegation_depth": count(), "mission_id": id(),
+                "delegation_depth": count(), "mission_id": id(), "actor_proof": actor_proof(),
             },
         }),
         "RFC 7662 §2.2; nothing but `active` when the token is not alive.",
@@ -335,8 +335,13 @@ fn credential() -> Value {
         json!({
             "requested_scopes": scopes(), "parent_jti": id(), "delegated_by_wimse_uri": uri(),
             "dpop_key_thumbprint": text(), "revoked_at": time(), "revoke_reason": text(),
+            "actor_proof": actor_proof(), "delegation_route_id": id(),
         }),
     )
+}
+
+fn actor_proof() -> Value {
+    told(json!({"const": "policy"}), "A delegation route stood in for a proof of the presenter.")
 }
 
 fn chain() -> Value {
@@ -353,7 +358,10 @@ fn chain() -> Value {
             "grant_type": grant_type(), "delegation_depth": count(), "scopes_in": scopes(), "scopes_out": scopes(),
             "attenuated": scopes(), "is_revoked": flag(),
         }),
-        json!({"from": id(), "parent_jti": id(), "revoked_at": time(), "revoke_reason": text()}),
+        json!({
+            "from": id(), "parent_jti": id(), "revoked_at": time(), "revoke_reason": text(),
+            "actor_proof": actor_proof(), "delegation_route_id": id(),
+        }),
     );
     told(closed(&["nodes", "edges"], json!({"nodes": list_of(node), "edges": list_of(edge)})), "Root first.")
 }

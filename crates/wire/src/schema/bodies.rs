@@ -267,8 +267,8 @@ mod tests {
 
     use crate::body::asked_members;
     use crate::{
-        read_api_key, read_client, read_client_patch, read_evaluation, read_identity, read_identity_patch,
-        read_own_key, read_policy, read_policy_patch, read_reason, read_registration,
+        read_api_key, read_client, read_client_patch, read_delegation_route, read_evaluation, read_identity,
+        read_identity_patch, read_own_key, read_policy, read_policy_patch, read_reason, read_registration,
     };
 
     #[track_caller]
@@ -287,6 +287,7 @@ mod tests {
         check("NewPolicy", read_policy);
         check("NewClient", read_client);
         check("ClientPatch", read_client_patch);
+        check("NewDelegationRoute", read_delegation_route);
         check("PolicyPatch", read_policy_patch);
         check("Reason", read_reason);
         check("OwnKey", read_own_key);

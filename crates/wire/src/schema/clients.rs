@@ -41,7 +41,7 @@ fn terms() -> Value {
         "access_token_ttl": told(seconds(), "Seconds; the deployment's when absent or 0."),
         "refresh_token_ttl": told(seconds(), "Seconds; the deployment's when absent or 0."),
         "jwks": told(json!({}), "Its public keys (RFC 7517 §5)."),
-        "jwks_uri": told(or_empty(text()), "Refused: key sets are not fetched; give the keys as `jwks`."),
+        "jwks_uri": told(or_empty(text()), "Where they are fetched, instead of `jwks`; one of them takes the other away."),
         "software_id": nullable(text()),
         "software_version": nullable(text()),
         "contacts": nullable(list_of(text())),
@@ -103,7 +103,7 @@ fn client() -> Value {
     let sometimes = json!({
         "description": text(), "created_by": text(), "token_endpoint_auth_method": auth_method(),
         "identity_id": id(), "credential_policy_id": id(), "access_token_ttl": count(),
-        "refresh_token_ttl": count(), "jwks": {"type": "object"}, "software_id": text(),
+        "refresh_token_ttl": count(), "jwks": {"type": "object"}, "jwks_uri": text(), "software_id": text(),
         "software_version": text(), "contacts": list_of(text()), "metadata": {},
     });
     if let (Some(members), Value::Object(sometimes)) = (members.as_object_mut(), sometimes) {

@@ -7,6 +7,7 @@
 mod answers;
 mod bodies;
 mod clients;
+mod delegation_routes;
 mod words;
 
 use serde_json::{Map, Value, json};
@@ -17,7 +18,7 @@ pub fn schemas() -> Map<String, Value> {
 }
 
 fn everything() -> impl Iterator<Item = (&'static str, Value)> {
-    answers::all().into_iter().chain(bodies::all()).chain(clients::all())
+    answers::all().into_iter().chain(bodies::all()).chain(clients::all()).chain(delegation_routes::all())
 }
 
 /// A reference to a schema of this document.
