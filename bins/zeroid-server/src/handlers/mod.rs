@@ -7,6 +7,7 @@ pub(crate) mod credentials;
 pub(crate) mod evaluate;
 pub(crate) mod health;
 pub(crate) mod identities;
+pub(crate) mod introspect;
 pub(crate) mod metadata;
 pub(crate) mod own_key;
 pub(crate) mod policies;

@@ -4,14 +4,13 @@ use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use serde_json::json;
 use zeroid_core::{
-    ActiveToken, ApiKeyGrant, ClientCredentialsGrant, ClientProof, ExchangeGrant, Fault, Introspection,
-    Issued, JwtBearerGrant,
+    ApiKeyGrant, ClientCredentialsGrant, ClientProof, ExchangeGrant, Fault, Issued, JwtBearerGrant,
 };
 use zeroid_jose::Secret;
 use zeroid_token_core::GrantType;
 use zeroid_wire::{
-    INTROSPECTION_INACTIVE, Params, PresentedClient, TokenAnswer, TokenRequest, WireError,
-    read_client_credentials, read_presented_token, read_token_request, token_response,
+    Params, PresentedClient, TokenAnswer, TokenRequest, WireError, read_client_credentials,
+    read_presented_token, read_token_request, token_response,
 };
 
 use crate::app::App;
@@ -22,12 +21,6 @@ use crate::http::{Edge, Media, Reply, Request};
 pub(crate) async fn token(app: &App, request: Request) -> Result<Reply, Edge> {
     let by_basic = presents_basic(&request);
     challenged(issue(app, request).await, by_basic)
-}
-
-/// `POST /oauth2/token/introspect` (RFC 7662 §2).
-pub(crate) async fn introspect(app: &App, request: Request) -> Result<Reply, Edge> {
-    let by_basic = presents_basic(&request);
-    challenged(look(app, request).await, by_basic)
 }
 
 /// `POST /oauth2/token/revoke` (RFC 7009 §2): 200 only once the cut-off is durable.
@@ -74,20 +67,6 @@ async fn issue(app: &App, request: Request) -> Result<Reply, Edge> {
     Ok(Reply::text(body).no_store())
 }
 
-async fn look(app: &App, request: Request) -> Result<Reply, Edge> {
-    let params = params(&request)?;
-    let presented = read_presented_token(&params)?;
-    let who = app.engine.inspector(client(&request, &params)?.as_ref()).await?;
-    let reply = match app.engine.introspect_for(&presented.0, &who).await? {
-        Introspection::Inactive => Reply::text(INTROSPECTION_INACTIVE),
-        Introspection::Active(token) => {
-            let ActiveToken { claims, token_type, principal_sub, .. } = &*token;
-            Reply::written(&zeroid_wire::introspection(claims, &token.labels, token_type, principal_sub))?
-        }
-    };
-    Ok(reply.no_store())
-}
-
 async fn give_up(app: &App, request: Request) -> Result<Reply, Edge> {
     let params = params(&request)?;
     let presented = read_presented_token(&params)?;
@@ -96,7 +75,7 @@ async fn give_up(app: &App, request: Request) -> Result<Reply, Edge> {
     Ok(Reply::ok(&json!({"revoked": true})).no_store())
 }
 
-fn params(request: &Request) -> Result<Params<'_>, Edge> {
+pub(super) fn params(request: &Request) -> Result<Params<'_>, Edge> {
     let read = match request.media {
         Media::Form => Params::from_form(&request.body),
         _ if request.body.is_empty() => Ok(Params::default()),
@@ -106,7 +85,7 @@ fn params(request: &Request) -> Result<Params<'_>, Edge> {
 }
 
 /// What the client presented, if any did. A bearer token here is no client authentication, and is ignored.
-fn client(request: &Request, params: &Params<'_>) -> Result<Option<ClientProof>, Edge> {
+pub(super) fn client(request: &Request, params: &Params<'_>) -> Result<Option<ClientProof>, Edge> {
     let headers = request.headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
     Ok(read_client_credentials(headers, params)?.map(|presented| match presented {
         PresentedClient::Name(name) => ClientProof::Name(name),
@@ -122,13 +101,13 @@ fn client(request: &Request, params: &Params<'_>) -> Result<Option<ClientProof>,
     }))
 }
 
-fn presents_basic(request: &Request) -> bool {
+pub(super) fn presents_basic(request: &Request) -> bool {
     let scheme = |value: &[u8]| value.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic"));
     request.headers.get_all(AUTHORIZATION).iter().any(|value| scheme(value.as_bytes()))
 }
 
 /// Whoever failed by the header is told what the header is for (RFC 6749 §5.2).
-fn challenged(answered: Result<Reply, Edge>, by_basic: bool) -> Result<Reply, Edge> {
+pub(super) fn challenged(answered: Result<Reply, Edge>, by_basic: bool) -> Result<Reply, Edge> {
     match answered {
         Err(Edge::OAuth(StatusCode::UNAUTHORIZED, error)) if by_basic => {
             Ok(Reply::json(StatusCode::UNAUTHORIZED, &error.body())
