@@ -11,7 +11,7 @@ use zeroid_wire::{
     introspection, read_presented_token,
 };
 
-use super::token::{challenged, client, params, presents_basic};
+use super::token::{challenged, counted, presents_basic};
 use crate::app::App;
 use crate::http::{Edge, Reply, Request, prefers};
 
@@ -25,9 +25,9 @@ pub(crate) async fn introspect(app: &App, request: Request) -> Result<Reply, Edg
 }
 
 async fn look(app: &App, request: Request) -> Result<Reply, Edge> {
-    let params = params(&request)?;
+    let (params, client) = counted(app, &request)?;
     let presented = read_presented_token(&params)?;
-    let client = client(&request, &params)?;
+    let client = client?;
     let signed = prefers(SIGNED, &request.headers);
     if signed && client.is_none() {
         return Err(nobody());

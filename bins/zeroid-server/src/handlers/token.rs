@@ -16,6 +16,7 @@ use zeroid_wire::{
 use crate::app::App;
 use crate::dpop;
 use crate::http::{Edge, Media, Reply, Request};
+use crate::limits;
 
 /// `POST /oauth2/token` (RFC 6749 §3.2, RFC 7523 §2.1, RFC 8693 §2.1, RFC 9449 §5).
 pub(crate) async fn token(app: &App, request: Request) -> Result<Reply, Edge> {
@@ -30,10 +31,10 @@ pub(crate) async fn revoke(app: &App, request: Request) -> Result<Reply, Edge> {
 }
 
 async fn issue(app: &App, request: Request) -> Result<Reply, Edge> {
-    let params = params(&request)?;
+    let (params, client) = counted(app, &request)?;
     let mut asked = read_token_request(&params)?;
     asked.asked_mut().proven_key = dpop::proven_key(app, &request)?;
-    let client = client(&request, &params)?;
+    let client = client?;
     let issued = match asked {
         TokenRequest::ApiKey { api_key, grant } => {
             let api_key = Secret::new(api_key);
@@ -68,14 +69,26 @@ async fn issue(app: &App, request: Request) -> Result<Reply, Edge> {
 }
 
 async fn give_up(app: &App, request: Request) -> Result<Reply, Edge> {
-    let params = params(&request)?;
+    let (params, client) = counted(app, &request)?;
     let presented = read_presented_token(&params)?;
-    let who = app.engine.inspector(client(&request, &params)?.as_ref()).await?;
+    let who = app.engine.inspector(client?.as_ref()).await?;
     app.engine.revoke_for(&presented.0, &who).await?;
     Ok(Reply::ok(&json!({"revoked": true})).no_store())
 }
 
-pub(super) fn params(request: &Request) -> Result<Params<'_>, Edge> {
+/// What a client presented, or why that cannot be; what is wrong with the rest of a request is told first.
+type Claimed = Result<Option<ClientProof>, Edge>;
+
+/// The parameters of a request, and its client, once it is known that its caller does not ask too often.
+pub(super) fn counted<'r>(app: &App, request: &'r Request) -> Result<(Params<'r>, Claimed), Edge> {
+    limits::by_address(app, request)?;
+    let params = params(request)?;
+    let client = client(request, &params);
+    limits::by_parameters(app, request, &params, client.as_ref().ok().and_then(Option::as_ref))?;
+    Ok((params, client))
+}
+
+fn params(request: &Request) -> Result<Params<'_>, Edge> {
     let read = match request.media {
         Media::Form => Params::from_form(&request.body),
         _ if request.body.is_empty() => Ok(Params::default()),
@@ -85,7 +98,7 @@ pub(super) fn params(request: &Request) -> Result<Params<'_>, Edge> {
 }
 
 /// What the client presented, if any did. A bearer token here is no client authentication, and is ignored.
-pub(super) fn client(request: &Request, params: &Params<'_>) -> Result<Option<ClientProof>, Edge> {
+fn client(request: &Request, params: &Params<'_>) -> Claimed {
     let headers = request.headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
     Ok(read_client_credentials(headers, params)?.map(|presented| match presented {
         PresentedClient::Name(name) => ClientProof::Name(name),

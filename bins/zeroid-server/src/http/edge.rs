@@ -22,6 +22,13 @@ pub(crate) enum Edge {
     Challenge(StatusCode, &'static str, String),
     /// A token that came with a proof, or a proof that did (RFC 9449 §7.1).
     DpopChallenge(&'static str, String),
+    /// The caller asked too often.
+    TooMany {
+        /// What it was counted by.
+        of: &'static str,
+        /// When it may ask again.
+        seconds: u64,
+    },
     /// Our fault.
     Fault(Fault),
 }
@@ -63,6 +70,17 @@ impl Edge {
                 let challenge = Challenge::error(Scheme::Dpop, error, &description);
                 problem_reply(StatusCode::UNAUTHORIZED, description.clone(), Vec::new())
                     .challenged(&challenge)
+            }
+            Self::TooMany { of, seconds } => {
+                let seconds = seconds.max(1);
+                let description = format!("too many requests of this {of}: wait {seconds} s");
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                let reply = if oauth {
+                    oauth_reply(status, &OAuthError { code: "rate_limited", description })
+                } else {
+                    problem_reply(status, description, Vec::new())
+                };
+                reply.with(RETRY_AFTER, &seconds.to_string())
             }
             Self::Fault(fault) => {
                 tracing::error!(request_id, fault = %fault, "request failed through our fault");

@@ -248,22 +248,23 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .body(Body::Parameters("TokenRequest"))
         .answers(200, "Token")
         .leads_to(OF_A_TOKEN)
-        .also(&[401]),
+        .also(&[401, 429]),
     post("/oauth2/token/introspect", "What a token says, if it is alive now")
         .body(Body::Parameters("PresentedToken"))
         .answers(200, "Introspection")
         .or_text("application/token-introspection+jwt")
-        .also(&[401]),
+        .also(&[401, 429]),
     post("/oauth2/token/revoke", "Give up a token and everything below it")
         .body(Body::Parameters("PresentedToken"))
         .answers(200, "TokenRevoked")
-        .also(&[401]),
+        .also(&[401, 429]),
     get(
         "/oauth2/token/verify",
         "Whether the request a proxy asks about may pass, and in the headers who makes it",
     )
     .query(DEMANDS)
     .answers(200, "Admitted")
+    .also(&[429])
     .bearer(),
     post("/agents/self/public-key", "Set the key of the agent that presents the token")
         .body(Body::Json("OwnKey"))
