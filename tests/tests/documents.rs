@@ -72,6 +72,18 @@ fn a_client_gets_its_identitys_token_as_the_token_flows_say() {
 }
 
 #[test]
+fn a_resource_server_is_told_of_a_token_as_the_token_flows_say() {
+    let printed = shell("docs/token-flows.md", "introspection");
+    assert_eq!(
+        printed.split_whitespace().collect::<Vec<_>>(),
+        ["mail:read", "application/token-introspection+jwt"]
+    );
+    let script = snippet("docs/token-flows.md", "signed-introspection");
+    let Some(printed) = run_python_text(&Server::start(), &script) else { return };
+    assert_eq!(printed.trim(), "True aide");
+}
+
+#[test]
 fn the_identity_model_shows_an_identity() {
     let printed = shell("docs/identity-model.md", "identity-model");
     let lines: Vec<&str> = printed.lines().collect();

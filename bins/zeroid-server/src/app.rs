@@ -9,6 +9,7 @@ use zeroid_core::Engine;
 use zeroid_jose::{Random, SystemRandom, TargetUri};
 
 use crate::handlers::metadata::{Documents, resource_metadata_url};
+use crate::limits::{Limits, RateLimits};
 use crate::proxies::TrustedProxies;
 
 /// The running service.
@@ -28,6 +29,8 @@ pub struct App {
     requests: AtomicU64,
     /// Documents that are the same until the signing keys change.
     pub(crate) documents: Documents,
+    /// How often one caller asked.
+    pub(crate) limits: Limits,
     /// The description of every route.
     pub(crate) openapi: Value,
 }
@@ -39,6 +42,7 @@ impl App {
         dev: bool,
         public_urls: Vec<String>,
         trusted_proxies: TrustedProxies,
+        rate_limits: RateLimits,
         openapi: Value,
     ) -> Self {
         let mut seed = [0_u8; 8];
@@ -56,6 +60,7 @@ impl App {
             request_prefix,
             requests: AtomicU64::new(0),
             documents: Documents::default(),
+            limits: Limits::new(rate_limits),
             openapi,
         }
     }

@@ -12,6 +12,7 @@ mod dpop;
 mod fetching;
 mod handlers;
 mod http;
+mod limits;
 mod log;
 mod offload;
 mod openapi;
@@ -21,4 +22,5 @@ mod router;
 mod signing;
 
 pub use app::App;
+pub use limits::{Limit, LimitError, RateLimits};
 pub use proxies::{TrustedProxies, TrustedProxiesError};

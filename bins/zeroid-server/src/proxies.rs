@@ -1,8 +1,9 @@
 //! Proxies in front of us, and what they say a request was.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use hyper::HeaderMap;
 use zeroid_jose::TargetUri;
 
 use crate::http::Request;
@@ -31,11 +32,38 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(peer))
     }
 
+    /// Who sent a request: its peer, or when that is a proxy of ours, the last address of `X-Forwarded-For` that is none.
+    /// Each proxy adds the one it heard from at the end, so that whatever a client wrote there itself comes before.
+    pub(crate) fn client_of(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer.to_canonical();
+        if !self.contains(client) {
+            return client;
+        }
+        for value in headers.get_all("x-forwarded-for").iter().rev() {
+            // What is no list of addresses tells of nobody before the proxy that sent it.
+            let Ok(text) = value.to_str() else { return client };
+            for entry in text.rsplit(',').map(str::trim) {
+                let Some(before) = forwarded_for(entry) else { return client };
+                client = before.to_canonical();
+                if !self.contains(client) {
+                    return client;
+                }
+            }
+        }
+        client
+    }
+
     /// The networks, as `check-config` shows them.
     pub(crate) fn shown(&self) -> String {
         let networks = self.0.iter().map(|network| format!("{}/{}", network.address, network.bits));
         networks.collect::<Vec<_>>().join(",")
     }
+}
+
+/// An address, with or without a port, as proxies write it.
+fn forwarded_for(entry: &str) -> Option<IpAddr> {
+    let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
+    bare.parse().ok().or_else(|| entry.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
 }
 
 impl FromStr for TrustedProxies {
@@ -110,6 +138,37 @@ impl<'r> Forwarded<'r> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[track_caller]
+    fn sent_by(peer: &str, forwarded_for: &[&str], expected: &str) {
+        let trusted: TrustedProxies = "10.0.0.0/8, ::1".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        for value in forwarded_for {
+            headers.append("x-forwarded-for", value.parse().unwrap());
+        }
+        let client = trusted.client_of(peer.parse().unwrap(), &headers);
+        assert_eq!(client, expected.parse::<IpAddr>().unwrap(), "{peer} {forwarded_for:?}");
+    }
+
+    #[test]
+    fn who_sent_a_request() {
+        sent_by("192.0.2.1", &["198.51.100.1"], "192.0.2.1"); // A stranger may say what it likes.
+        sent_by("10.0.0.1", &[], "10.0.0.1");
+        sent_by("10.0.0.1", &["198.51.100.1"], "198.51.100.1");
+        sent_by("::ffff:10.0.0.1", &["198.51.100.1"], "198.51.100.1");
+        sent_by("10.0.0.1", &["203.0.113.9, 198.51.100.1"], "198.51.100.1");
+        sent_by("10.0.0.1", &["203.0.113.9, 198.51.100.1, 10.2.3.4"], "198.51.100.1");
+        sent_by("10.0.0.1", &["203.0.113.9", "198.51.100.1,10.2.3.4"], "198.51.100.1");
+        sent_by("10.0.0.1", &["10.9.9.9, 10.2.3.4"], "10.9.9.9");
+        sent_by("10.0.0.1", &["198.51.100.1:4711"], "198.51.100.1");
+        sent_by("::1", &["2001:db8::7"], "2001:db8::7");
+        sent_by("::1", &["[2001:db8::7]:4711"], "2001:db8::7");
+        sent_by("::1", &["[2001:db8::7]"], "2001:db8::7");
+        for wrong in ["unknown", "", "_hidden", "198.51.100.1, x", "300.1.1.1"] {
+            sent_by("10.0.0.1", &[wrong], "10.0.0.1");
+        }
+        sent_by("10.0.0.1", &["198.51.100.1, x, 10.2.3.4"], "10.2.3.4");
+    }
 
     #[track_caller]
     fn check(trusted: &str, peer: &str, expected: bool) {

@@ -126,7 +126,7 @@ fn table() -> Vec<Route> {
         Open "/.well-known/oauth-protected-resource/{*issuer}" { GET => metadata::protected_resource }
         Open "/.well-known/spiffe-trust-bundle.json" { GET => metadata::trust_bundle }
         Open "/oauth2/token" { POST => token::token }
-        OAuth "/oauth2/token/introspect" { POST => token::introspect }
+        OAuth "/oauth2/token/introspect" { POST => introspect::introspect }
         Open "/oauth2/token/revoke" { POST => token::revoke }
         Plain "/oauth2/token/verify" { GET => verify::verify }
         Plain "/agents/self/public-key" { POST => own_key::set }

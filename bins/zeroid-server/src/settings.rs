@@ -8,11 +8,16 @@ use std::path::{Path, PathBuf};
 use zeroid_core::{CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS, Inspection};
 use zeroid_fetch::Allowed;
 use zeroid_identity_model::TrustDomain;
-use zeroid_jose::{Secret, TargetUri};
+use zeroid_jose::Secret;
 use zeroid_token_core::limits::MAX_TTL_SECONDS;
 use zeroid_token_core::{Profile, TokenTyp};
 
+use crate::limits::RateLimits;
 use crate::proxies::TrustedProxies;
+
+mod urls;
+
+use urls::{check_issuer, public_urls};
 
 pub use crate::database::Database;
 pub use crate::signing::{Pin, Pkcs11Settings, SigningSettings};
@@ -28,7 +33,7 @@ pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
 const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 1..=3650;
 
 /// Every key of the file; the environment has them in upper case after `ZEROID_`.
-pub const KEYS: [&str; 31] = [
+pub const KEYS: [&str; 33] = [
     "admin_prefix",
     "always_verify_signatures",
     "credential_retention_days",
@@ -52,6 +57,8 @@ pub const KEYS: [&str; 31] = [
     "pkcs11_token",
     "port",
     "public_urls",
+    "rate_limit_address",
+    "rate_limit_credential",
     "registration",
     "signing_algorithm",
     "signing_keys",
@@ -115,6 +122,8 @@ pub struct Settings {
     pub credential_retention_days: u32,
     /// Take a DPoP proof only with a nonce of ours.
     pub dpop_nonce_required: bool,
+    /// How often one caller may ask.
+    pub rate_limits: RateLimits,
 }
 
 /// Why settings are refused.
@@ -311,6 +320,7 @@ impl Settings {
             always_verify_signatures: values.parsed("always_verify_signatures")?.unwrap_or(false),
             credential_retention_days: values.retention()?,
             dpop_nonce_required: values.parsed("dpop_nonce_required")?.unwrap_or(false),
+            rate_limits: RateLimits::of(values, dev)?,
         })
     }
 
@@ -333,6 +343,7 @@ impl Settings {
         line("always_verify_signatures", &self.always_verify_signatures.to_string());
         line("credential_retention_days", &self.credential_retention_days.to_string());
         line("dpop_nonce_required", &self.dpop_nonce_required.to_string());
+        self.rate_limits.shown(&mut line);
         self.signing.shown(&mut line);
         line("fetch_allow", &self.fetch_allow.to_string());
         line("admin_prefix", &self.admin_prefix);
@@ -354,26 +365,6 @@ impl Settings {
     }
 }
 
-/// The issuer is compared byte for byte by everyone, so only its plain form is taken (RFC 8414 §2).
-fn check_issuer(issuer: &str, dev: bool) -> Result<(), SettingsError> {
-    let refuse = |why: &str| Err(SettingsError(format!("issuer {why}")));
-    let (scheme, rest) = issuer.split_once("://").unwrap_or_default();
-    let host = rest.split('/').next().unwrap_or_default();
-    let plain = issuer.bytes().all(|byte| byte.is_ascii_graphic()) && !issuer.contains(['?', '#', '@']);
-    if host.is_empty() || !plain || issuer.ends_with('/') {
-        return refuse(
-            "must be a URL such as https://id.example, without query, fragment, user and final slash",
-        );
-    }
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let local = matches!(name, "localhost" | "[::1]") || name.starts_with("127.");
-    match scheme {
-        "https" => Ok(()),
-        "http" if dev || local => Ok(()),
-        _ => refuse("must be https, except on a loopback address"),
-    }
-}
-
 fn only(values: &Values, key: &str, taken: &str, why: &str) -> Result<(), SettingsError> {
     match values.take(key) {
         Some(given) if given != taken => Err(SettingsError(format!("{key} must be {taken}: {why}"))),
@@ -390,16 +381,6 @@ fn admin_prefix(given: Option<&str>) -> Result<String, SettingsError> {
     } else {
         Err(SettingsError("admin_prefix must be empty or a path such as /api/v1".to_owned()))
     }
-}
-
-/// What a DPoP proof is compared with must be a URL itself.
-fn public_urls(given: &str) -> Result<Vec<String>, SettingsError> {
-    let urls = given.split(',').map(str::trim).filter(|url| !url.is_empty());
-    urls.map(|url| match url.parse::<TargetUri>() {
-        Ok(_) if !url.contains(['?', '#']) => Ok(url.trim_end_matches('/').to_owned()),
-        _ => Err(SettingsError(format!("public_urls: `{url}` must be a URL such as https://id.example"))),
-    })
-    .collect()
 }
 
 fn names() -> String {
@@ -455,6 +436,9 @@ mod tests {
         refused(&format!("{GOOD}public_urls = 'id.example'"), "public_urls: `id.example` must be a URL");
         refused(&format!("{GOOD}trusted_proxies = 'nginx'"), "trusted_proxies: must be addresses");
         refused(&format!("{GOOD}dpop_nonce_required = 'yes'"), "dpop_nonce_required: ");
+        for wrong in ["on", "0", "1/0", "10/", "/10", "1/2/3", "-1", "1000001"] {
+            refused(&format!("{GOOD}rate_limit_address = '{wrong}'"), "rate_limit_address must be off, or");
+        }
         refused(&format!("{GOOD}admin_prefix = 'x y'"), "admin_prefix");
         refused(&format!("{GOOD}signing_algorithm = 'HS256'"), "known are ES256, RS256 and EdDSA");
         refused(&format!("{GOOD}signing_keys = 'cloud'"), "signing_keys must be");
@@ -473,6 +457,20 @@ mod tests {
         assert_eq!(Settings::of(&values, true).unwrap().listen.to_string(), "127.0.0.1:9000");
         assert!(Values::read(None, env("ZEROID_PROT", "9000")).is_err());
         assert!(Values::read(None, env("HOME", "x")).is_ok());
+    }
+
+    #[test]
+    fn production_has_rate_limits_and_a_laptop_has_none() {
+        let shown = |file: &str, dev| of(file, dev).unwrap().shown();
+        assert!(
+            shown(GOOD, false).contains("rate_limit_address = 1000/5000\nrate_limit_credential = 200/1000\n")
+        );
+        assert!(shown("", true).contains("rate_limit_address = off\nrate_limit_credential = off\n"));
+        assert!(shown("rate_limit_address = 5", true).contains("rate_limit_address = 5/5\n"));
+        assert!(
+            shown(&format!("{GOOD}rate_limit_credential = 'off'"), false)
+                .contains("rate_limit_credential = off\n")
+        );
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub use delegation_routes::{DelegationRouteBody, delegation_route_view, read_del
 pub use evaluation::{EvaluationBody, EvaluationView, RefusalView, SIDES, evaluation_view, read_evaluation};
 pub use metadata::{Metadata, authorization_server, identity_schema};
 pub use oauth::{
-    INTROSPECTION_INACTIVE, IntrospectionBody, OAuthError, TokenAnswer, WireError, introspection,
-    token_response,
+    INTROSPECTION_INACTIVE, InactiveBody, IntrospectionBody, OAuthError, SignedIntrospectionBody,
+    TokenAnswer, WireError, introspection, token_response,
 };
 pub use own_key::{OwnKeyBody, read_own_key};
 pub use params::{MAX_PARAMS, Pair, Params, ParamsError};

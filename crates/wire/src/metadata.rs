@@ -13,6 +13,8 @@ pub struct Metadata<'a> {
     pub profile: Profile,
     /// The algorithms of DPoP proofs (RFC 9449 §5.1).
     pub dpop_algorithms: &'a [&'a str],
+    /// What introspection answers are signed by, where a client asks for that (RFC 9701 §7).
+    pub answers_signed_by: &'a str,
     /// Whether introspection and revocation are for clients that prove who they are alone.
     pub looking_needs_a_client: bool,
 }
@@ -45,6 +47,7 @@ pub fn authorization_server(metadata: &Metadata<'_>) -> Value {
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": looking,
         "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        "introspection_signing_alg_values_supported": [metadata.answers_signed_by],
         "revocation_endpoint_auth_methods_supported": looking,
         "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "dpop_signing_alg_values_supported": metadata.dpop_algorithms,

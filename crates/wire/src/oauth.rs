@@ -207,6 +207,25 @@ pub fn introspection<'a>(
     }
 }
 
+/// What a signed answer says (RFC 9701 §5). It has no `sub` and no `exp`, so that nobody takes it for an access token.
+#[derive(Debug, Serialize)]
+pub struct SignedIntrospectionBody<'a, B> {
+    /// Who answers.
+    pub iss: &'a str,
+    /// Who asked, and proved it.
+    pub aud: &'a str,
+    /// When it was answered, in seconds.
+    pub iat: i64,
+    /// The answer, as it would be without a signature.
+    pub token_introspection: B,
+}
+
+/// What is said of a token that is not alive, as a value; [`INTROSPECTION_INACTIVE`] as text.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct InactiveBody {
+    active: bool,
+}
+
 /// The body about anything else: nothing more is said (RFC 7662 §2.2).
 pub const INTROSPECTION_INACTIVE: &str = r#"{"active":false}"#;
 

@@ -46,7 +46,11 @@ pub enum ClientProof {
 #[derive(Clone, Debug, Default)]
 pub struct Inspector {
     /// The tenant whose tokens are answered; any when absent.
-    tenant: Option<Tenant>,
+    pub(crate) tenant: Option<Tenant>,
+    /// The client that proved who it is.
+    pub(crate) client: Option<ClientName>,
+    /// That client's tenant.
+    pub(crate) own_tenant: Option<Tenant>,
 }
 
 impl Inspector {
@@ -94,7 +98,12 @@ impl Engine {
                 Err(error) => return Err(Fault::from(error).into()),
             }
         }
-        Ok(Inspector { tenant: (!is_open).then(|| client.tenant.clone()) })
+        let own_tenant = client.is_confidential().then(|| client.tenant.clone());
+        Ok(Inspector {
+            tenant: (!is_open).then(|| client.tenant.clone()),
+            client: own_tenant.is_some().then(|| client.client_id.clone()),
+            own_tenant,
+        })
     }
 
     /// The client of a request for a token; absent when none came, and when it only named itself, which proves

@@ -82,6 +82,7 @@ mod introspect;
 mod own_key;
 mod policies;
 mod registry;
+mod signed_introspection;
 
 mod assertion;
 mod bootstrap;
@@ -111,4 +112,5 @@ pub use requests::{
 pub use settings::{
     CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS, Inspection, Settings,
 };
+pub use signed_introspection::INTROSPECTION_TYP;
 pub use signing::Signing;

@@ -41,8 +41,20 @@ impl Default for Signing {
 }
 
 impl Engine {
-    /// Sign where nobody waits for it.
-    pub(crate) async fn sign_aside(
+    /// Sign in passing what takes no time, and anything else where nobody waits for it.
+    pub(crate) async fn sign_claims(
+        &self,
+        signer: &Arc<SigningKey>,
+        typ: &'static str,
+        claims: Vec<u8>,
+    ) -> Result<String, Fault> {
+        if signer.signs_in_passing() {
+            return Ok(signer.sign(typ, &claims)?);
+        }
+        Box::pin(self.sign_aside(signer, typ, claims)).await
+    }
+
+    async fn sign_aside(
         &self,
         signer: &Arc<SigningKey>,
         typ: &'static str,

@@ -88,11 +88,7 @@ impl Engine {
     ) -> Result<(Secret, CredentialDigest), TokenError> {
         let mut claims = Vec::with_capacity(1024);
         serde_json::to_writer(&mut claims, &plan.claims).map_err(|error| Fault::Json(error.to_string()))?;
-        let compact = if signer.signs_in_passing() {
-            signer.sign(typ.as_str(), &claims).map_err(Fault::from)?
-        } else {
-            Box::pin(self.sign_aside(signer, typ.as_str(), claims)).await?
-        };
+        let compact = self.sign_claims(signer, typ.as_str(), claims).await?;
         if compact.len() > MAX_COMPACT_BYTES {
             return Err(Refusal::TokenTooLarge { bytes: compact.len(), max: MAX_COMPACT_BYTES }.into());
         }

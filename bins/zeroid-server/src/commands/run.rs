@@ -109,7 +109,14 @@ async fn run(
         }
     };
     let description = openapi::document(&router, &settings.admin_prefix, dev);
-    let app = Arc::new(App::new(engine, dev, public_urls, settings.trusted_proxies, description));
+    let app = Arc::new(App::new(
+        engine,
+        dev,
+        public_urls,
+        settings.trusted_proxies,
+        settings.rate_limits,
+        description,
+    ));
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let stop = async move {
         tokio::select! {

@@ -33,10 +33,11 @@ pub(crate) async fn authorization_server(app: &App, request: Request) -> Result<
             issuer: &settings.rules.issuer,
             profile: settings.rules.profile,
             dpop_algorithms: &PROOF_ALGORITHMS,
+            answers_signed_by: app.engine.signing_algorithm().as_str(),
             looking_needs_a_client: settings.inspection == Inspection::Required,
         })
     };
-    Ok(reply(&request, app.documents.metadata.at(0, write)))
+    Ok(reply(&request, app.documents.metadata.at(app.engine.key_set_version(), write)))
 }
 
 /// `GET /.well-known/oauth-protected-resource` (RFC 9728 §3).

@@ -8,6 +8,7 @@ pub(crate) mod delegation_routes;
 pub(crate) mod evaluate;
 pub(crate) mod health;
 pub(crate) mod identities;
+pub(crate) mod introspect;
 pub(crate) mod metadata;
 pub(crate) mod own_key;
 pub(crate) mod policies;

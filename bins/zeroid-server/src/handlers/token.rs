@@ -4,30 +4,24 @@ use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use serde_json::json;
 use zeroid_core::{
-    ActiveToken, ApiKeyGrant, ClientCredentialsGrant, ClientProof, ExchangeGrant, Fault, Introspection,
-    Issued, JwtBearerGrant,
+    ApiKeyGrant, ClientCredentialsGrant, ClientProof, ExchangeGrant, Fault, Issued, JwtBearerGrant,
 };
 use zeroid_jose::Secret;
 use zeroid_token_core::GrantType;
 use zeroid_wire::{
-    INTROSPECTION_INACTIVE, Params, PresentedClient, TokenAnswer, TokenRequest, WireError,
-    read_client_credentials, read_presented_token, read_token_request, token_response,
+    Params, PresentedClient, TokenAnswer, TokenRequest, WireError, read_client_credentials,
+    read_presented_token, read_token_request, token_response,
 };
 
 use crate::app::App;
 use crate::dpop;
 use crate::http::{Edge, Media, Reply, Request};
+use crate::limits;
 
 /// `POST /oauth2/token` (RFC 6749 §3.2, RFC 7523 §2.1, RFC 8693 §2.1, RFC 9449 §5).
 pub(crate) async fn token(app: &App, request: Request) -> Result<Reply, Edge> {
     let by_basic = presents_basic(&request);
     challenged(issue(app, request).await, by_basic)
-}
-
-/// `POST /oauth2/token/introspect` (RFC 7662 §2).
-pub(crate) async fn introspect(app: &App, request: Request) -> Result<Reply, Edge> {
-    let by_basic = presents_basic(&request);
-    challenged(look(app, request).await, by_basic)
 }
 
 /// `POST /oauth2/token/revoke` (RFC 7009 §2): 200 only once the cut-off is durable.
@@ -37,10 +31,10 @@ pub(crate) async fn revoke(app: &App, request: Request) -> Result<Reply, Edge> {
 }
 
 async fn issue(app: &App, request: Request) -> Result<Reply, Edge> {
-    let params = params(&request)?;
+    let (params, client) = counted(app, &request)?;
     let mut asked = read_token_request(&params)?;
     asked.asked_mut().proven_key = dpop::proven_key(app, &request)?;
-    let client = client(&request, &params)?;
+    let client = client?;
     let issued = match asked {
         TokenRequest::ApiKey { api_key, grant } => {
             let api_key = Secret::new(api_key);
@@ -74,26 +68,24 @@ async fn issue(app: &App, request: Request) -> Result<Reply, Edge> {
     Ok(Reply::text(body).no_store())
 }
 
-async fn look(app: &App, request: Request) -> Result<Reply, Edge> {
-    let params = params(&request)?;
-    let presented = read_presented_token(&params)?;
-    let who = app.engine.inspector(client(&request, &params)?.as_ref()).await?;
-    let reply = match app.engine.introspect_for(&presented.0, &who).await? {
-        Introspection::Inactive => Reply::text(INTROSPECTION_INACTIVE),
-        Introspection::Active(token) => {
-            let ActiveToken { claims, token_type, principal_sub, .. } = &*token;
-            Reply::written(&zeroid_wire::introspection(claims, &token.labels, token_type, principal_sub))?
-        }
-    };
-    Ok(reply.no_store())
-}
-
 async fn give_up(app: &App, request: Request) -> Result<Reply, Edge> {
-    let params = params(&request)?;
+    let (params, client) = counted(app, &request)?;
     let presented = read_presented_token(&params)?;
-    let who = app.engine.inspector(client(&request, &params)?.as_ref()).await?;
+    let who = app.engine.inspector(client?.as_ref()).await?;
     app.engine.revoke_for(&presented.0, &who).await?;
     Ok(Reply::ok(&json!({"revoked": true})).no_store())
+}
+
+/// What a client presented, or why that cannot be; what is wrong with the rest of a request is told first.
+type Claimed = Result<Option<ClientProof>, Edge>;
+
+/// The parameters of a request, and its client, once it is known that its caller does not ask too often.
+pub(super) fn counted<'r>(app: &App, request: &'r Request) -> Result<(Params<'r>, Claimed), Edge> {
+    limits::by_address(app, request)?;
+    let params = params(request)?;
+    let client = client(request, &params);
+    limits::by_parameters(app, request, &params, client.as_ref().ok().and_then(Option::as_ref))?;
+    Ok((params, client))
 }
 
 fn params(request: &Request) -> Result<Params<'_>, Edge> {
@@ -106,7 +98,7 @@ fn params(request: &Request) -> Result<Params<'_>, Edge> {
 }
 
 /// What the client presented, if any did. A bearer token here is no client authentication, and is ignored.
-fn client(request: &Request, params: &Params<'_>) -> Result<Option<ClientProof>, Edge> {
+fn client(request: &Request, params: &Params<'_>) -> Claimed {
     let headers = request.headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
     Ok(read_client_credentials(headers, params)?.map(|presented| match presented {
         PresentedClient::Name(name) => ClientProof::Name(name),
@@ -122,13 +114,13 @@ fn client(request: &Request, params: &Params<'_>) -> Result<Option<ClientProof>,
     }))
 }
 
-fn presents_basic(request: &Request) -> bool {
+pub(super) fn presents_basic(request: &Request) -> bool {
     let scheme = |value: &[u8]| value.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic"));
     request.headers.get_all(AUTHORIZATION).iter().any(|value| scheme(value.as_bytes()))
 }
 
 /// Whoever failed by the header is told what the header is for (RFC 6749 §5.2).
-fn challenged(answered: Result<Reply, Edge>, by_basic: bool) -> Result<Reply, Edge> {
+pub(super) fn challenged(answered: Result<Reply, Edge>, by_basic: bool) -> Result<Reply, Edge> {
     match answered {
         Err(Edge::OAuth(StatusCode::UNAUTHORIZED, error)) if by_basic => {
             Ok(Reply::json(StatusCode::UNAUTHORIZED, &error.body())

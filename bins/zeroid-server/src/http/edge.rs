@@ -22,6 +22,13 @@ pub(crate) enum Edge {
     Challenge(StatusCode, &'static str, String),
     /// The same under the scheme `DPoP` (RFC 9449 §7.1).
     DpopChallenge(StatusCode, &'static str, String),
+    /// The caller asked too often.
+    TooMany {
+        /// What it was counted by.
+        of: &'static str,
+        /// When it may ask again.
+        seconds: u64,
+    },
     /// Our fault.
     Fault(Fault),
 }
@@ -67,6 +74,17 @@ impl Edge {
             }
             Self::DpopChallenge(status, error, description) => {
                 challenge_reply(Scheme::Dpop, status, error, description)
+            }
+            Self::TooMany { of, seconds } => {
+                let seconds = seconds.max(1);
+                let description = format!("too many requests of this {of}: wait {seconds} s");
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                let reply = if oauth {
+                    oauth_reply(status, &OAuthError { code: "rate_limited", description })
+                } else {
+                    problem_reply(status, description, Vec::new())
+                };
+                reply.with(RETRY_AFTER, &seconds.to_string())
             }
             Self::Fault(fault) => {
                 tracing::error!(request_id, fault = %fault, "request failed through our fault");

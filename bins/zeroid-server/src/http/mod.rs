@@ -1,5 +1,6 @@
 //! HTTP: connections, limits, requests in, replies out.
 
+mod accept;
 mod body;
 mod challenge;
 mod edge;
@@ -7,6 +8,7 @@ mod reply;
 mod serve;
 mod service;
 
+pub(crate) use accept::prefers;
 pub(crate) use challenge::{Challenge, Scheme};
 pub(crate) use edge::Edge;
 pub(crate) use reply::Reply;

@@ -186,7 +186,10 @@ fn responses(operation: &Operation, route: &Route, dev: bool) -> Value {
     let mut responses = Map::new();
     let mut good = json!({"description": reason(operation.status)});
     if let (Some(schema), Some(members)) = (operation.answer, good.as_object_mut()) {
-        let content = json!({"application/json": {"schema": reference(schema)}});
+        let mut content = json!({"application/json": {"schema": reference(schema)}});
+        if let (Some(media), Some(content)) = (operation.or_text, content.as_object_mut()) {
+            content.insert(media.to_owned(), json!({"schema": {"type": "string"}}));
+        }
         members.insert("content".to_owned(), content);
     }
     let links = links(operation);

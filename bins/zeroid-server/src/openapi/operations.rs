@@ -59,6 +59,8 @@ pub(super) struct Operation {
     pub(super) status: u16,
     /// The schema of the answer; none when it has no body.
     pub(super) answer: Option<&'static str>,
+    /// Another media type of the same answer, which is text.
+    pub(super) or_text: Option<&'static str>,
     /// Statuses beyond those that follow from the route and the body.
     pub(super) also: &'static [u16],
     /// A document that is good for a while, and can be asked for by its mark.
@@ -79,6 +81,7 @@ impl Operation {
             body: Body::None,
             status: 200,
             answer: None,
+            or_text: None,
             also: &[],
             cacheable: false,
             links: &[],
@@ -96,6 +99,10 @@ impl Operation {
 
     const fn answers(self, status: u16, schema: &'static str) -> Self {
         Self { status, answer: Some(schema), ..self }
+    }
+
+    const fn or_text(self, media: &'static str) -> Self {
+        Self { or_text: Some(media), ..self }
     }
 
     const fn answers_nothing(self, status: u16) -> Self {
@@ -241,21 +248,23 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .body(Body::Parameters("TokenRequest"))
         .answers(200, "Token")
         .leads_to(OF_A_TOKEN)
-        .also(&[401]),
+        .also(&[401, 429]),
     post("/oauth2/token/introspect", "What a token says, if it is alive now")
         .body(Body::Parameters("PresentedToken"))
         .answers(200, "Introspection")
-        .also(&[401]),
+        .or_text("application/token-introspection+jwt")
+        .also(&[401, 429]),
     post("/oauth2/token/revoke", "Give up a token and everything below it")
         .body(Body::Parameters("PresentedToken"))
         .answers(200, "TokenRevoked")
-        .also(&[401]),
+        .also(&[401, 429]),
     get(
         "/oauth2/token/verify",
         "Whether the request a proxy asks about may pass, and in the headers who makes it",
     )
     .query(DEMANDS)
     .answers(200, "Admitted")
+    .also(&[429])
     .bearer(),
     post("/agents/self/public-key", "Set the key of the agent that presents the token")
         .body(Body::Json("OwnKey"))
