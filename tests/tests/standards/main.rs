@@ -12,6 +12,11 @@ mod forge;
 mod surfaces;
 mod trap;
 
+mod assertions;
+mod exchange;
 mod issued;
 mod kinds;
+mod metadata;
+mod requests;
 mod self_signed;
+mod tokens;
