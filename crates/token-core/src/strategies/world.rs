@@ -38,7 +38,7 @@ pub struct Party {
 impl Party {
     fn proven_by(&self, proof: Proof) -> ActorProof {
         match proof {
-            Proof::Assertion => ActorProof::Assertion,
+            Proof::Assertion | Proof::AssertionAndClient => ActorProof::Assertion,
             Proof::Client => ActorProof::Client(self.client),
             Proof::ApiKey | Proof::KeyAndClient => ActorProof::ApiKey(self.api_key),
         }
