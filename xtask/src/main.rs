@@ -38,7 +38,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "check", about: "all that CI checks, in its order", run: check::run },
     Command {
         name: "soak",
-        about: "the tests that CI cuts short, at full size and in release; rounds or rows, and a count",
+        about: "the tests that CI cuts short, at full size and in release; replays, rounds or rows, and a count",
         run: soak::run,
     },
     Command {

@@ -1,4 +1,4 @@
-//! `cargo xtask soak rounds|rows [COUNT]`: the tests that CI cuts short, at full size and in release.
+//! `cargo xtask soak replays|rounds|rows [COUNT]`: the tests that CI cuts short, at full size and in release.
 
 use crate::outcome::{Failure, Outcome};
 use crate::process::{self, cargo};
@@ -14,7 +14,8 @@ struct Soak {
     count: &'static str,
 }
 
-const SOAKS: [Soak; 2] = [
+const SOAKS: [Soak; 3] = [
+    Soak { name: "replays", test: ("replays", ""), variable: "ZEROID_SOAK_REPLAYS", count: "20000" },
     Soak { name: "rounds", test: ("replicas", "rounds"), variable: "ZEROID_SOAK_ROUNDS", count: "100000" },
     Soak { name: "rows", test: ("rows", ""), variable: "ZEROID_SOAK_ROWS", count: "10000000" },
 ];
@@ -28,7 +29,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     };
     let count = args.get(1);
     if wanted.is_empty() || args.len() > 2 || count.is_some_and(|count| count.parse::<u64>().is_err()) {
-        return Err(Failure::new("cargo xtask soak [rounds|rows [COUNT]]"));
+        return Err(Failure::new("cargo xtask soak [replays|rounds|rows [COUNT]]"));
     }
     for soak in wanted {
         let count = count.map_or(soak.count, String::as_str);

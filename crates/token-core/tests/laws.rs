@@ -1,7 +1,7 @@
 //! The six laws of delegation, over random sequences of every operation, against a model that walks the tree.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use proptest::prelude::*;
 use zeroid_identity_model::{Owner, Status};
@@ -177,7 +177,8 @@ proptest! {
                 prop_assert!(key.is_some(), "sender binding was lost");
                 let proven = issued.asked.proven_key.as_ref().map(|key| &key.thumbprint);
                 let own = &world.parties[issued.party].thumbprint;
-                let by_own_key = matches!(issued.proof, Proof::Assertion | Proof::Client) && (key == proven || key == Some(own));
+                let proves = issued.proof.is_assertion() || issued.proof == Proof::Client;
+                let by_own_key = proves && (key == proven || key == Some(own));
                 prop_assert!((key == Some(bound) && proven == Some(bound)) || by_own_key);
             }
             if parent.record.audience.is_binding() {
@@ -328,12 +329,14 @@ fn the_sequences_reach_deep_chains_and_every_kind_of_step() {
     let mut runner = TestRunner::deterministic();
     let (mut deepest, mut delegated, mut dead, mut narrowed) = (0, 0, 0, 0);
     let (mut inherited, mut routed) = ([0; 3], 0);
+    let mut ways: BTreeMap<String, usize> = BTreeMap::new();
     let mut cut = HashSet::new();
     for _ in 0..200 {
         let plan = plans(40..60).new_tree(&mut runner).unwrap().current();
         let world = World::after(&plan);
         for (at, issued) in world.issued.iter().enumerate() {
             deepest = deepest.max(issued.record.delegation_depth());
+            *ways.entry(format!("{} by {:?}", issued.record.grant_type, issued.proof)).or_default() += 1;
             delegated += usize::from(issued.parent.is_some());
             routed += usize::from(issued.route.is_some());
             let parent = issued.parent.map(|parent| &world.issued[parent].record);
@@ -353,6 +356,8 @@ fn the_sequences_reach_deep_chains_and_every_kind_of_step() {
         deepest >= 3 && delegated > 200 && dead > 100 && narrowed > 20,
         "{deepest} {delegated} {dead} {narrowed}"
     );
+    // Four grants, one of them by five proofs and by a route; a client may stand beside two of the others.
+    assert!(ways.len() == 11 && ways.values().all(|count| *count > 20), "{ways:?}");
     assert!(inherited.iter().all(|count| *count > 50), "{inherited:?} children of restricted parents");
     assert!(routed > 50, "{routed} by a route");
     assert_eq!(cut.len(), 7, "kinds of keys that were cut off");

@@ -5,6 +5,7 @@ mod dependencies;
 mod documents;
 mod manifests;
 mod sources;
+mod standards;
 mod trees;
 
 use std::fmt;
@@ -53,6 +54,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     findings.extend(manifests::check(&workspace.members, &files));
     findings.extend(sources::check(&files));
     findings.extend(documents::check(&workspace.root, &files));
+    findings.extend(standards::check(&files));
     for finding in &findings {
         println!("{finding}");
     }

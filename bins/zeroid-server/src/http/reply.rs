@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, PRAGMA};
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
@@ -55,9 +55,9 @@ impl Reply {
         Self::json(StatusCode::OK, body)
     }
 
-    /// Not to be kept by anyone (RFC 6749 §5.1).
+    /// Not to be kept by anyone. RFC 6749 §5.1 asks for both headers.
     pub(crate) fn no_store(self) -> Self {
-        self.with_static(CACHE_CONTROL, "no-store")
+        self.with_static(CACHE_CONTROL, "no-store").with_static(PRAGMA, "no-cache")
     }
 
     /// Good for five minutes, and recognisable later.

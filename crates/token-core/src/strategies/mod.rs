@@ -94,6 +94,8 @@ pub enum Proof {
     ApiKey,
     /// Its API key, in a request in which its client authenticates.
     KeyAndClient,
+    /// Its signed assertion, in a request in which its client authenticates.
+    AssertionAndClient,
     /// Not at all: a delegation route stands in. Nobody asks for a root by it.
     Route,
 }
@@ -106,13 +108,18 @@ impl Proof {
 
     /// Whether the client authenticates.
     pub fn uses_client(self) -> bool {
-        matches!(self, Self::Client | Self::KeyAndClient)
+        matches!(self, Self::Client | Self::KeyAndClient | Self::AssertionAndClient)
+    }
+
+    /// Whether it is a signed assertion.
+    pub const fn is_assertion(self) -> bool {
+        matches!(self, Self::Assertion | Self::AssertionAndClient)
     }
 
     /// The grant of a root that is asked for by it.
     pub const fn root_grant(self) -> GrantType {
         match self {
-            Self::Assertion => GrantType::JwtBearer,
+            Self::Assertion | Self::AssertionAndClient => GrantType::JwtBearer,
             Self::Client => GrantType::ClientCredentials,
             Self::ApiKey | Self::KeyAndClient => GrantType::ApiKey,
             Self::Route => GrantType::TokenExchange,
@@ -296,7 +303,15 @@ pub fn cuts() -> impl Strategy<Value = Cut> {
 
 /// One thing that happens; mostly exchanges.
 pub fn steps() -> impl Strategy<Value = Step> {
-    let proof = || select(vec![Proof::Assertion, Proof::ApiKey, Proof::Client, Proof::KeyAndClient]);
+    let proof = || {
+        select(vec![
+            Proof::Assertion,
+            Proof::ApiKey,
+            Proof::Client,
+            Proof::KeyAndClient,
+            Proof::AssertionAndClient,
+        ])
+    };
     let exchange = (any::<usize>(), 0..PARTIES, proof(), wishes(), option::weighted(0.08, cuts()));
     let statuses = prop_oneof![5 => Just(Status::Active), 1 => select(Status::ALL)];
     let few = vec(scopes(), 0..4).prop_filter_map("a set", |scopes| ScopeSet::of(scopes).ok());

@@ -40,7 +40,7 @@ impl Party {
     /// Absent where it proves nothing.
     fn proven_by(&self, proof: Proof) -> Option<ActorProof<'static>> {
         match proof {
-            Proof::Assertion => Some(ActorProof::Assertion),
+            Proof::Assertion | Proof::AssertionAndClient => Some(ActorProof::Assertion),
             Proof::Client => Some(ActorProof::Client(self.client)),
             Proof::ApiKey | Proof::KeyAndClient => Some(ActorProof::ApiKey(self.api_key)),
             Proof::Route => None,
