@@ -18,7 +18,6 @@ use crate::proxies::Forwarded;
 /// `GET /oauth2/token/verify`: 200 with who it is, 401 or 403 with what is wanted instead (RFC 6750 §3, RFC 9449 §7.1),
 /// which every proxy takes for a no; a fault is 503 or 500, which none takes for a verdict.
 pub(crate) async fn verify(app: &App, request: Request) -> Result<Reply, Edge> {
-    let demanded = demanded(&request)?;
     let (scheme, token) = match Authorization::of(&request.headers) {
         Authorization::Token(scheme, token) => (scheme, token),
         Authorization::Absent => {
@@ -31,6 +30,7 @@ pub(crate) async fn verify(app: &App, request: Request) -> Result<Reply, Edge> {
             return Ok(refusal("invalid_authorization_header", why).challenged(&challenge));
         }
     };
+    let demanded = demanded(&request)?;
     let forwarded;
     let presented = match scheme {
         Scheme::Bearer => Presentation::Bearer(token),
