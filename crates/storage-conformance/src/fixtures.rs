@@ -11,6 +11,7 @@ use zeroid_storage::{
 };
 use zeroid_token_core::{
     Audience, CredentialRecord, DecidedBy, GrantType, Lineage, Link, Order, Policy, ScopeSet, Source,
+    TaskClaims,
 };
 
 use crate::Shared;
@@ -255,6 +256,11 @@ pub fn record(lineage: Lineage) -> CredentialRecord {
         audience: Audience::of_issuer("https://id.example"),
         confirmation: Some("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs".parse().unwrap()),
         may_act: None,
+        task: TaskClaims {
+            task_id: Some("ENG-4421".to_owned()),
+            allowed_tools: Some(Vec::new()),
+            ..TaskClaims::default()
+        },
         decided_by: vec![DecidedBy { policy: policy_id(1), version: 1 }],
     }
 }

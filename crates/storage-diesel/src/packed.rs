@@ -9,7 +9,9 @@ use zeroid_identity_model::{
     ApiKeyId, ClientId, CredentialId, DelegationRouteId, FamilyId, IdentityId, PolicyId, Tenant, Timestamp,
 };
 use zeroid_storage::StoreError;
-use zeroid_token_core::{Audience, CredentialRecord, DecidedBy, Lineage, Link, Order, ScopeSet, Source};
+use zeroid_token_core::{
+    Audience, CredentialRecord, DecidedBy, Lineage, Link, Order, ScopeSet, Source, TaskClaims,
+};
 
 use crate::error::corrupt;
 
@@ -52,6 +54,18 @@ struct Record<'r> {
     decided_by: Vec<Decided>,
     #[b(14)]
     client_id: Option<&'r str>,
+    #[b(15)]
+    session_id: Option<&'r str>,
+    #[b(16)]
+    task_id: Option<&'r str>,
+    #[b(17)]
+    task_type: Option<&'r str>,
+    #[b(18)]
+    allowed_tools: Option<Vec<&'r str>>,
+    #[b(19)]
+    workspace: Option<&'r str>,
+    #[b(20)]
+    environment: Option<&'r str>,
 }
 
 #[derive(Encode, Decode)]
@@ -118,8 +132,10 @@ pub(crate) fn pack(record: &CredentialRecord) -> Result<Vec<u8>, StoreError> {
         audience,
         confirmation,
         may_act,
+        task,
         decided_by,
     } = record;
+    let TaskClaims { session_id, task_id, task_type, allowed_tools, workspace, environment } = task;
     let tenant = record.tenant();
     if lineage.links().any(|link| link.tenant != *tenant) {
         return Err(corrupt(WHAT, "a lineage of more than one tenant"));
@@ -140,6 +156,12 @@ pub(crate) fn pack(record: &CredentialRecord) -> Result<Vec<u8>, StoreError> {
         may_act: may_act.as_ref().map(|named| named.iter().map(|id| id.as_str()).collect()),
         decided_by: decided_by.iter().map(Decided::of).collect(),
         client_id: client_id.as_deref(),
+        session_id: session_id.as_deref(),
+        task_id: task_id.as_deref(),
+        task_type: task_type.as_deref(),
+        allowed_tools: allowed_tools.as_ref().map(|tools| tools.iter().map(String::as_str).collect()),
+        workspace: workspace.as_deref(),
+        environment: environment.as_deref(),
     };
     let mut bytes = Vec::with_capacity(512);
     minicbor::encode(&packed, &mut bytes).map_err(|error| corrupt(WHAT, error))?;
@@ -173,6 +195,14 @@ pub(crate) fn unpack(bytes: &[u8]) -> Result<CredentialRecord, StoreError> {
         audience,
         confirmation: packed.confirmation.map(parse).transpose()?,
         may_act,
+        task: TaskClaims {
+            session_id: packed.session_id.map(str::to_owned),
+            task_id: packed.task_id.map(str::to_owned),
+            task_type: packed.task_type.map(str::to_owned),
+            allowed_tools: packed.allowed_tools.map(|tools| tools.into_iter().map(str::to_owned).collect()),
+            workspace: packed.workspace.map(str::to_owned),
+            environment: packed.environment.map(str::to_owned),
+        },
         decided_by: packed.decided_by.iter().map(Decided::unpack).collect(),
     })
 }

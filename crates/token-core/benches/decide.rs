@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::strategy::{Just, Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use zeroid_token_core::strategies::{Limits, Proof, Step, Wish, World, WorldPlan};
-use zeroid_token_core::{GrantType, Policy, Profile, ScopeSet};
+use zeroid_token_core::{GrantType, Policy, Profile, ScopeSet, TaskClaims};
 
 /// A chain of this many hops, all alike.
 fn chain(hops: usize) -> Option<World> {
@@ -33,6 +33,7 @@ fn chain(hops: usize) -> Option<World> {
         ttl_seconds: None,
         may_act: None,
         proven_key: None,
+        task: TaskClaims::default(),
     };
     let mut steps = vec![Step::Issue { party: 0, proof: Proof::ApiKey, wish: wish.clone() }];
     for hop in 0..hops {
@@ -59,6 +60,7 @@ fn decisions(c: &mut Criterion) {
             ttl_seconds: None,
             may_act: None,
             proven_key: None,
+            task: TaskClaims::default(),
         };
         let step = Step::Exchange {
             subject: hops,

@@ -65,6 +65,7 @@ fn record(lineage: Lineage, now: Timestamp) -> Result<CredentialRecord, Box<dyn 
         audience: Audience::of_issuer("https://id.example"),
         confirmation: None,
         may_act: None,
+        task: zeroid_token_core::TaskClaims::default(),
         decided_by: Vec::new(),
     })
 }

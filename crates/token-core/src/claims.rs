@@ -93,6 +93,24 @@ pub struct Claims {
     /// The only workloads that may act on it (RFC 8693 §4.4).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub may_act: Option<Vec<MayActEntry>>,
+    /// The session it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub session_id: Option<String>,
+    /// The task it is for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub task_id: Option<String>,
+    /// What kind of task that is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub task_type: Option<String>,
+    /// The only tools it may be used with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub allowed_tools: Option<Vec<String>>,
+    /// The workspace it is about.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub workspace: Option<String>,
+    /// The environment it is about.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub environment: Option<String>,
     /// `workload`; marks the profile `rfc8693`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub principal_type: Option<String>,
@@ -184,6 +202,12 @@ impl Claims {
                 .may_act
                 .as_ref()
                 .map(|named| named.iter().map(|id| MayActEntry { sub: id.to_string() }).collect()),
+            session_id: record.task.session_id.clone(),
+            task_id: record.task.task_id.clone(),
+            task_type: record.task.task_type.clone(),
+            allowed_tools: record.task.allowed_tools.clone(),
+            workspace: record.task.workspace.clone(),
+            environment: record.task.environment.clone(),
             principal_type: matches!(rules.profile, Profile::Rfc8693).then(|| "workload".to_owned()),
         }
     }

@@ -15,6 +15,7 @@ use crate::policy::Policy;
 use crate::record::{CredentialRecord, DecidedBy};
 use crate::refusal::{Refusal, ScopeRefused};
 use crate::scope::{Scope, ScopeSet};
+use crate::task::TaskClaims;
 
 /// What will be stored and signed.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +49,7 @@ pub fn decide(facts: &Facts<'_>, now: Timestamp) -> Result<Plan, Refusal> {
     let audience = audience(facts, parent.as_ref())?;
     let confirmation = confirmation(facts, parent.as_ref())?;
     let may_act = may_act(facts, parent.as_ref());
+    let task = task(facts, parent.as_ref())?;
     let expires_at = expiry(facts, parent.as_ref(), now)?;
     let decided_by =
         facts.presenter.policies().map(|policy| DecidedBy { policy: policy.id, version: policy.version });
@@ -63,6 +65,7 @@ pub fn decide(facts: &Facts<'_>, now: Timestamp) -> Result<Plan, Refusal> {
         audience,
         confirmation,
         may_act,
+        task,
         decided_by: decided_by.collect(),
     };
     let claims = Claims::of(&record, facts.presenter.identity, facts.principal, facts.rules);
@@ -235,6 +238,16 @@ fn may_act(facts: &Facts<'_>, parent: Option<&Parent<'_>>) -> Option<Vec<SpiffeI
     let mut lists = inherited.into_iter().chain(policies).chain(facts.asked.may_act.as_ref());
     let first = lists.next()?.clone();
     Some(lists.fold(first, |kept, list| kept.into_iter().filter(|id| list.contains(id)).collect()))
+}
+
+/// What is said of the task is inherited; tools can only be left out (house rule C11).
+fn task(facts: &Facts<'_>, parent: Option<&Parent<'_>>) -> Result<TaskClaims, Refusal> {
+    let asked = &facts.asked.task;
+    match parent {
+        None => Ok(asked.clone()),
+        Some(parent) if parent.proof.route().is_some() => parent.record.task.inherited_by(&asked.unproven()),
+        Some(parent) => parent.record.task.inherited_by(asked),
+    }
 }
 
 /// The smallest of every bound (house rule P1), in whole seconds.

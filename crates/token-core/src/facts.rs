@@ -13,6 +13,7 @@ use crate::live::Live;
 use crate::policy::{AttestationLevel, Policy};
 use crate::proven_key::ProvenKey;
 use crate::scope::ScopeSet;
+use crate::task::TaskClaims;
 
 /// Most workloads `may_act` can name.
 pub const MAX_MAY_ACT: usize = 16;
@@ -225,6 +226,8 @@ pub struct Asked {
     pub ttl_seconds: Option<u32>,
     /// The only workloads that may act on it, if any were named.
     pub may_act: Option<Vec<SpiffeId>>,
+    /// What it is for.
+    pub task: TaskClaims,
     /// The key of which the request carried a valid proof (RFC 9449 §4.3).
     pub proven_key: Option<ProvenKey>,
 }

@@ -25,6 +25,7 @@ mod facts;
 mod policy;
 mod refusal;
 mod requirements;
+mod task;
 
 #[cfg(feature = "proptest")]
 pub mod strategies;
@@ -51,6 +52,7 @@ pub use refusal::{OAuthCode, Refusal, ScopeRefused};
 pub use requirements::{Requirements, Unmet};
 pub use scope::{Scope, ScopeError, ScopeSet};
 pub use strict_json::{MAX_JSON_DEPTH, StrictJsonError, parse_json_object_strict};
+pub use task::{TaskClaimError, TaskClaims};
 pub use verified::{Unverified, Verified};
 
 /// The bounds of this crate's values.
@@ -62,6 +64,7 @@ pub mod limits {
     pub use crate::lineage::{MAX_DEPTH, MAX_LINKS};
     pub use crate::policy::{MAX_POLICY_NAME_BYTES, MAX_TTL_SECONDS};
     pub use crate::scope::{MAX_SCOPE_BYTES, MAX_SCOPE_TEXT_BYTES, MAX_SCOPES};
+    pub use crate::task::{MAX_TASK_BYTES, MAX_TOOLS};
 }
 
 /// The law that CONTRIBUTING shows compiles.

@@ -10,6 +10,7 @@ use crate::grant::GrantType;
 use crate::key_id::Thumbprint;
 use crate::lineage::{Lineage, Source};
 use crate::scope::ScopeSet;
+use crate::task::TaskClaims;
 
 /// A policy that took part in a decision, in the version it had then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,6 +51,9 @@ pub struct CredentialRecord {
     /// The only workloads that may act on it (RFC 8693 §4.4); absent when any may.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub may_act: Option<Vec<SpiffeId>>,
+    /// What it is for.
+    #[serde(skip_serializing_if = "TaskClaims::is_empty", default)]
+    pub task: TaskClaims,
     /// The policies that decided it.
     pub decided_by: Vec<DecidedBy>,
 }

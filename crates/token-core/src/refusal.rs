@@ -142,6 +142,11 @@ pub enum Refusal {
         /// What the policy demands.
         required: AttestationLevel,
     },
+    /// A claim about the task would change, or name more tools.
+    #[error(
+        "`{0}` is inherited from the subject token; allowed_tools can be narrowed, and nothing else changed"
+    )]
+    TaskClaim(&'static str),
     /// The token would be larger than clients accept.
     #[error("token would be {bytes} bytes long, at most {max} allowed")]
     TokenTooLarge {
@@ -164,7 +169,7 @@ impl Refusal {
             | Self::NotNamedByMayAct => OAuthCode::InvalidGrant,
             Self::SenderProofMissing => OAuthCode::InvalidDpopProof,
             Self::ChainTooDeep { .. } | Self::ScopeMissing | Self::NothingLeft(_) => OAuthCode::InvalidScope,
-            Self::Lineage(_) | Self::TokenTooLarge { .. } => OAuthCode::InvalidRequest,
+            Self::Lineage(_) | Self::TaskClaim(_) | Self::TokenTooLarge { .. } => OAuthCode::InvalidRequest,
             Self::Target(_) => OAuthCode::InvalidTarget,
             Self::PolicyInactive
             | Self::PolicyExpired

@@ -2,13 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use zeroid_identity_model::{
-    ApiKeyId, ClientId, CredentialId, ExternalId, Identity, IdentityId, IdentityType, Kind, PolicyId, Status,
-    Tenant, Timestamp, TrustLevel,
+    ApiKeyId, ClientId, CredentialId, DelegationRouteId, ExternalId, Identity, IdentityId, IdentityType,
+    Kind, PolicyId, Status, Tenant, Timestamp, TrustLevel,
 };
 use zeroid_token_core::{
     ActorProof, Asked, AttestationLevel, Audience, ClientCaps, CredentialRecord, CutOff, CutOffKey, Dead,
-    Facts, GrantType, IssuerRules, KeyCaps, LiveFacts, NewCredential, OAuthCode, Order, Plan, Policy,
-    Presenter, Profile, ProvenKey, Reason, Refusal, Route, ScopeSet, Source, Standing, decide, live,
+    DelegationRoute, Facts, GrantType, IssuerRules, KeyCaps, LiveFacts, NewCredential, NoRoute, OAuthCode,
+    Order, Plan, Policy, Presenter, Profile, ProvenKey, Reason, Refusal, Route, ScopeSet, Source, Standing,
+    decide, live,
 };
 
 use zeroid_token_core::limits::{MAX_DEPTH, MAX_LINKS};
@@ -378,4 +379,61 @@ fn why_a_credential_is_dead() {
     let dead = live(&record, &cut, at(0)).unwrap_err();
     assert!(matches!(dead, Dead::CutOff(_)), "{dead}");
     assert_eq!(Refusal::from(dead).oauth_code(), OAuthCode::InvalidGrant);
+}
+
+/// A route from the boss to the aide, that lives as long as the test.
+fn route(change: impl FnOnce(&mut DelegationRoute)) -> &'static DelegationRoute {
+    let mut route = DelegationRoute {
+        id: DelegationRouteId::from_bytes([7; 16]),
+        from: IdentityId::from_bytes([1; 16]),
+        to: IdentityId::from_bytes([2; 16]),
+        scopes: scopes("read"),
+        max_ttl_seconds: 60,
+    };
+    change(&mut route);
+    Box::leak(Box::new(route))
+}
+
+#[test]
+fn a_route_leads_only_where_it_leads() {
+    let by = |route| Case::exchange().with(|case| case.proof = ActorProof::Route(route));
+    let plan = by(route(|_| {})).decide().unwrap();
+    assert_eq!((plan.record.expires_at, plan.claims.actor_proof.as_deref()), (at(60), Some("policy")));
+    assert_eq!(plan.record.route(), Some(DelegationRouteId::from_bytes([7; 16])));
+    let elsewhere = IdentityId::from_bytes([3; 16]);
+    for off in [route(|route| route.from = elsewhere), route(|route| route.to = elsewhere)] {
+        assert_eq!(by(off).refuses(OAuthCode::InvalidGrant, "does not lead"), Refusal::OffRoute);
+    }
+    let other = route(|route| route.scopes = scopes("write"));
+    by(other).refuses(OAuthCode::InvalidScope, "not in the scopes of the delegation route");
+    by(route(|route| route.max_ttl_seconds = 9_999))
+        .with(|case| case.asked.ttl_seconds = Some(301))
+        .refuses(OAuthCode::PolicyViolation, "at most 300 s");
+    // Nobody proved to be the actor, so a bound token wants a proof of its own key.
+    let bound = Case::root()
+        .with(|case| case.asked.proven_key = Some(proven("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")));
+    let bound = bound.delegated("aide", 2).with(|case| case.proof = ActorProof::Route(route(|_| {})));
+    bound.refuses(OAuthCode::InvalidDpopProof, "no proof");
+}
+
+#[test]
+fn one_route_covers_or_none() {
+    let parent = Case::root().decide().unwrap().record;
+    let wide = route(|route| route.scopes = scopes("read write"));
+    let cover = |routes: &[&DelegationRoute], asked: &str| {
+        let asked = Some(scopes(asked));
+        DelegationRoute::covering(routes.iter().copied(), &parent, asked.as_ref())
+            .map(|found| found.scopes.clone())
+    };
+    let narrow = route(|_| {});
+    assert_eq!(cover(&[narrow, wide], "read write"), Ok(scopes("read write")));
+    assert_eq!(cover(&[narrow, wide], "read"), Err(NoRoute::Ambiguous(2)));
+    assert_eq!(cover(&[narrow], "write"), Err(NoRoute::Uncovered));
+    assert_eq!(cover(&[narrow], ""), Err(NoRoute::Refused(Refusal::ScopeMissing)));
+    assert_eq!(cover(&[], ""), Err(NoRoute::Uncovered));
+    let from_another = route(|route| route.from = IdentityId::from_bytes([9; 16]));
+    assert_eq!(cover(&[from_another], "read"), Err(NoRoute::Uncovered));
+    let flat = Case::root().with(|case| case.policy.max_delegation_depth = 0).decide().unwrap().record;
+    let deep = DelegationRoute::covering([narrow], &flat, Some(&scopes("read")));
+    assert_eq!(deep, Err(NoRoute::Refused(Refusal::ChainTooDeep { depth: 1, cap: 0 })));
 }

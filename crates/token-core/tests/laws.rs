@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use proptest::prelude::*;
 use zeroid_identity_model::{Owner, Status};
 use zeroid_token_core::strategies::{Cut, Issued, Proof, Step, World, WorldPlan, plans};
-use zeroid_token_core::{Act, GrantType, Policy, Profile, Refusal, Scope, live};
+use zeroid_token_core::{Act, GrantType, Policy, Profile, Refusal, Scope, TaskClaims, live};
 
 /// Who presented each credential from the root to this one, found by walking up.
 fn ancestors(world: &World, at: usize) -> Vec<usize> {
@@ -167,11 +167,26 @@ proptest! {
                 prop_assert_eq!(record.audience.values(), asked.values());
                 prop_assert!(record.audience.is_binding());
             }
+            if let Some(wanted) = &issued.asked.task.allowed_tools {
+                let named = record.task.allowed_tools.as_ref();
+                prop_assert!(named.is_some_and(|named| named.iter().all(|tool| wanted.contains(tool))), "more tools than asked for");
+            }
             let Some(parent) = issued.parent else {
+                prop_assert_eq!(&record.task, &issued.asked.task);
                 prop_assert_eq!(record.confirmation.as_ref(), issued.asked.proven_key.as_ref().map(|key| &key.thumbprint));
                 return Ok(());
             };
             let parent = &world.issued[parent];
+            let (held, kept) = (&parent.record.task, &record.task);
+            if let Some(tools) = &held.allowed_tools {
+                let still = kept.allowed_tools.as_ref();
+                prop_assert!(still.is_some_and(|still| still.iter().all(|tool| tools.contains(tool))), "a tool was added");
+            }
+            let texts = |of: &TaskClaims| [&of.session_id, &of.task_id, &of.task_type, &of.workspace, &of.environment].map(Clone::clone);
+            for (held, kept) in texts(held).iter().zip(texts(kept)) {
+                prop_assert!(held.is_none() || *held == kept, "{held:?} became {kept:?}");
+                prop_assert!(issued.route.is_none() || *held == kept, "{kept:?} by nobody's word");
+            }
             if let Some(bound) = &parent.record.confirmation {
                 let key = record.confirmation.as_ref();
                 prop_assert!(key.is_some(), "sender binding was lost");
@@ -296,6 +311,15 @@ proptest! {
             let decided: Vec<_> = record.decided_by.iter().map(|by| (by.policy, by.version)).collect();
             let asked_of: Vec<_> = policies(world, issued).iter().map(|policy| (policy.id, policy.version)).collect();
             prop_assert_eq!(decided, asked_of);
+            let told = TaskClaims {
+                session_id: claims.session_id.clone(),
+                task_id: claims.task_id.clone(),
+                task_type: claims.task_type.clone(),
+                allowed_tools: claims.allowed_tools.clone(),
+                workspace: claims.workspace.clone(),
+                environment: claims.environment.clone(),
+            };
+            prop_assert_eq!(&told, &record.task);
             prop_assert_eq!(record.route(), issued.route.as_ref().map(|route| route.id));
             prop_assert_eq!(claims.actor_proof.as_deref(), (issued.proof == Proof::Route).then_some("policy"));
             if let (Some(route), Some(parent)) = (&issued.route, issued.parent) {
@@ -328,7 +352,7 @@ fn the_sequences_reach_deep_chains_and_every_kind_of_step() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let (mut deepest, mut delegated, mut dead, mut narrowed) = (0, 0, 0, 0);
-    let (mut inherited, mut routed) = ([0; 3], 0);
+    let (mut inherited, mut routed) = ([0; 4], 0);
     let mut ways: BTreeMap<String, usize> = BTreeMap::new();
     let mut cut = HashSet::new();
     for _ in 0..200 {
@@ -341,7 +365,12 @@ fn the_sequences_reach_deep_chains_and_every_kind_of_step() {
             routed += usize::from(issued.route.is_some());
             let parent = issued.parent.map(|parent| &world.issued[parent].record);
             let restricted = parent.map(|held| {
-                [held.confirmation.is_some(), held.audience.is_binding(), held.may_act.is_some()]
+                [
+                    held.confirmation.is_some(),
+                    held.audience.is_binding(),
+                    held.may_act.is_some(),
+                    held.task.allowed_tools.is_some(),
+                ]
             });
             for (count, there) in inherited.iter_mut().zip(restricted.into_iter().flatten()) {
                 *count += usize::from(there);

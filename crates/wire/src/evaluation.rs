@@ -62,7 +62,7 @@ pub fn read_evaluation(bytes: &[u8]) -> Result<EvaluationBody, BodyError> {
     let proven_key: Option<Thumbprint> = reader.parsed("dpop_jkt");
     // Nobody proves anything here: no proof is used up.
     let proven_key = proven_key.map(|thumbprint| ProvenKey { thumbprint, jti: String::new(), iat: 0 });
-    let asked = Asked { scopes, audience, ttl_seconds, may_act, proven_key };
+    let asked = Asked { scopes, audience, ttl_seconds, may_act, proven_key, ..Asked::default() };
     reader.finish(EvaluationBody { identity_id, grant, parent_jti, api_key_id, policy_id, asked })
 }
 
@@ -209,6 +209,7 @@ const fn reason(refusal: &Refusal) -> &'static str {
         Refusal::TtlAboveMaximum { .. } => "ttl",
         Refusal::TrustTooLow { .. } => "trust_level",
         Refusal::NotAttested { .. } => "attestation",
+        Refusal::TaskClaim(_) => "task",
         Refusal::TokenTooLarge { .. } => "token_too_large",
     }
 }

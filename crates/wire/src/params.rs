@@ -8,8 +8,8 @@ use zeroid_token_core::parse_json_object_strict;
 /// Most parameters of one request.
 pub const MAX_PARAMS: usize = 100;
 
-/// The names that may occur more than once (RFC 8707 §2, RFC 8693 §2.1).
-const REPEATABLE: [&str; 2] = ["resource", "audience"];
+/// The names that may occur more than once (RFC 8707 §2, RFC 8693 §2.1, house rule C11).
+const REPEATABLE: [&str; 3] = ["resource", "audience", "allowed_tools"];
 
 /// Why a body holds no parameters we take. Values are never repeated in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -153,6 +153,17 @@ impl<'b> Params<'b> {
             }
         }
         Ok(found)
+    }
+
+    /// The same, absent when nothing was given: an empty JSON array is a list.
+    ///
+    /// # Errors
+    /// As [`Params::several`].
+    pub fn list(&self, name: &'static str) -> Result<Option<Vec<String>>, ParamsError> {
+        let found = self.several(name)?;
+        let is_list = |given: &Given<'_>| matches!(given, Given::Json(Value::Array(_)));
+        let listed = self.0.iter().any(|(given, value)| given == name && is_list(value));
+        Ok((listed || !found.is_empty()).then_some(found))
     }
 }
 

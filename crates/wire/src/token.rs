@@ -1,7 +1,7 @@
 //! Requests to the OAuth endpoints, from parameters to the domain.
 
 use zeroid_token_core::limits::MAX_AUDIENCES;
-use zeroid_token_core::{Asked, Audience, GrantType, ScopeSet, TokenTyp};
+use zeroid_token_core::{Asked, Audience, GrantType, ScopeSet, TaskClaims, TokenTyp};
 
 use crate::oauth::WireError;
 use crate::params::{Params, ParamsError};
@@ -159,7 +159,25 @@ fn common(params: &Params<'_>) -> Result<CommonGrant, WireError> {
     check_type(params, "requested_token_type", &[ACCESS_TOKEN, JWT])?;
     let typ = params.one("requested_token_type")?;
     let typ = typ.map(|wanted| if wanted == JWT { TokenTyp::JwtSvid } else { TokenTyp::AccessToken });
-    Ok(CommonGrant { asked: Asked { scopes, audience, ..Asked::default() }, typ })
+    let task = task(params)?;
+    Ok(CommonGrant { asked: Asked { scopes, audience, task, ..Asked::default() }, typ })
+}
+
+/// What the token is for (house rule C11).
+fn task(params: &Params<'_>) -> Result<TaskClaims, WireError> {
+    let one = |name| params.one(name).map(|text| text.map(str::to_owned));
+    let task = TaskClaims {
+        session_id: one("session_id")?,
+        task_id: one("task_id")?,
+        task_type: one("task_type")?,
+        allowed_tools: params.list("allowed_tools")?,
+        workspace: one("workspace")?,
+        environment: one("environment")?,
+    };
+    match task.check() {
+        Ok(()) => Ok(task),
+        Err((name, error)) => Err(bad(name, &error.to_string())),
+    }
 }
 
 /// RFC 8693 §3: a type that is given must be one that is taken; one that is left out has its default.
@@ -202,6 +220,19 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_list_of_tools_is_not_an_absent_one() {
+        let tools = |more: &str| {
+            let body = format!(r#"{{"grant_type":"api_key","api_key":"k"{more}}}"#);
+            let mut read = read_token_request(&Params::from_json(body.as_bytes()).unwrap()).unwrap();
+            read.asked_mut().task.allowed_tools.clone()
+        };
+        assert_eq!(tools(""), None);
+        assert_eq!(tools(r#","allowed_tools":null"#), None);
+        assert_eq!(tools(r#","allowed_tools":[]"#), Some(Vec::new()));
+        assert_eq!(tools(r#","allowed_tools":["a"]"#), Some(vec!["a".to_owned()]));
+    }
+
+    #[test]
     fn token_requests() {
         const X: &str = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange";
         check("grant_type=api_key&api_key=k", Ok(()));
@@ -222,6 +253,10 @@ mod tests {
         check(&format!("{J}&assertion="), Err("invalid_request"));
         check("grant_type=jwt_bearer&assertion=a", Err("unsupported_grant_type"));
         check("grant_type=api_key&api_key=k&scope=a%09b", Err("invalid_scope"));
+        check("grant_type=api_key&api_key=k&task_id=t&allowed_tools=a&allowed_tools=b", Ok(()));
+        check("grant_type=api_key&api_key=k&task_id=t&task_id=t", Err("invalid_request"));
+        check("grant_type=api_key&api_key=k&task_id=a%0Ab", Err("invalid_request"));
+        check(&format!("grant_type=api_key&api_key=k&workspace={}", "w".repeat(257)), Err("invalid_request"));
         check("grant_type=api_key&api_key=k&resource=nowhere", Err("invalid_target"));
         check("grant_type=api_key&api_key=k&resource=https%3A%2F%2Fa&audience=https%3A%2F%2Fb", Ok(()));
         check(&format!("{X}&subject_token=t&actor_token=a"), Ok(()));

@@ -20,7 +20,6 @@ use crate::proxies::Forwarded;
 /// which every proxy takes for a no; a fault is 503 or 500, which none takes for a verdict.
 pub(crate) async fn verify(app: &App, request: Request) -> Result<Reply, Edge> {
     limits::by_address(app, &request)?;
-    let demanded = demanded(&request)?;
     let (scheme, token) = match Authorization::of(&request.headers) {
         Authorization::Token(scheme, token) => (scheme, token),
         Authorization::Absent => {
@@ -34,6 +33,7 @@ pub(crate) async fn verify(app: &App, request: Request) -> Result<Reply, Edge> {
         }
     };
     limits::by_token(app, &request, token)?;
+    let demanded = demanded(&request)?;
     let forwarded;
     let presented = match scheme {
         Scheme::Bearer => Presentation::Bearer(token),

@@ -262,6 +262,7 @@ pub(crate) fn issuance(lineage: Lineage, guards: Vec<Guard>, epoch: Epoch) -> Is
         audience: Audience::of_issuer("https://id.example"),
         confirmation: None,
         may_act: None,
+        task: zeroid_token_core::TaskClaims::default(),
         decided_by: Vec::new(),
     };
     Issuance {

@@ -30,6 +30,7 @@ use crate::facts::Profile;
 use crate::grant::GrantType;
 use crate::policy::Policy;
 use crate::scope::{Scope, ScopeSet};
+use crate::task::TaskClaims;
 
 pub use world::{Issued, Party, World};
 
@@ -159,6 +160,24 @@ pub struct Wish {
     pub may_act: Option<Vec<usize>>,
     /// The party whose key the request proves to hold.
     pub proven_key: Option<usize>,
+    /// What it is for.
+    pub task: TaskClaims,
+}
+
+/// What a credential is for; mostly nothing is said.
+pub fn tasks() -> impl Strategy<Value = TaskClaims> {
+    let text = || option::weighted(0.12, (0..2_u8).prop_map(|n| format!("n{n}")));
+    let tools = option::weighted(0.15, vec((0..4_u8).prop_map(|n| format!("tool{n}")), 0..4));
+    (text(), text(), text(), tools, text(), text()).prop_map(
+        |(session_id, task_id, task_type, allowed_tools, workspace, environment)| TaskClaims {
+            session_id,
+            task_id,
+            task_type,
+            allowed_tools,
+            workspace,
+            environment,
+        },
+    )
 }
 
 /// One thing that happens.
@@ -269,13 +288,15 @@ pub fn wishes() -> impl Strategy<Value = Wish> {
         option::weighted(0.1, 1..4000_u32),
         option::weighted(0.08, vec(0..PARTIES, 3..6)),
         option::weighted(0.15, 0..PARTIES),
+        prop_oneof![3 => Just(TaskClaims::default()), 1 => tasks()],
     )
-        .prop_map(|(scopes, resources, ttl_seconds, may_act, proven_key)| Wish {
+        .prop_map(|(scopes, resources, ttl_seconds, may_act, proven_key, task)| Wish {
             scopes,
             resources,
             ttl_seconds,
             may_act,
             proven_key,
+            task,
         })
 }
 

@@ -380,6 +380,7 @@ impl World {
             ttl_seconds: wish.ttl_seconds,
             may_act: named,
             proven_key: proven,
+            task: wish.task.clone(),
         }
     }
 }

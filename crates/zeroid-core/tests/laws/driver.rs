@@ -288,6 +288,7 @@ impl Driver {
             ttl_seconds: wish.ttl_seconds,
             may_act: named.map(|named| named.iter().map(|n| self.uris[*n].clone()).collect()),
             proven_key,
+            task: wish.task.clone(),
         }
     }
 
