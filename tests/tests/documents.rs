@@ -84,6 +84,17 @@ fn a_resource_server_is_told_of_a_token_as_the_token_flows_say() {
 }
 
 #[test]
+fn a_proof_holds_once_as_the_token_flows_say() {
+    let printed = shell("docs/token-flows.md", "proof");
+    let lines: Vec<&str> = printed.lines().collect();
+    assert!(lines[0].ends_with("/agent/courier") && lines[1].contains("used before"), "{printed}");
+    let script = snippet("docs/token-flows.md", "workload-proof");
+    let Some(printed) = run_python_text(&Server::start(), &script) else { return };
+    let lines: Vec<&str> = printed.lines().collect();
+    assert!(lines[0].ends_with("/agent/pilot") && lines[1] == "401", "{printed}");
+}
+
+#[test]
 fn the_identity_model_shows_an_identity() {
     let printed = shell("docs/identity-model.md", "identity-model");
     let lines: Vec<&str> = printed.lines().collect();

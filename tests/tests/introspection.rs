@@ -1,10 +1,12 @@
 //! Introspection answers that are signed (RFC 9701): for whom, what they say, and that they open nothing.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use zeroid_jose::{KeySet, parse};
+use zeroid_jose::{KeySet, SigningKey, parse};
 use zeroid_tests::{Answer, Client, EXCHANGE, Server, introspect, is_active, issue, register, revoke};
 
 const PATH: &str = "/oauth2/token/introspect";
@@ -105,6 +107,37 @@ fn a_client_is_told_of_its_own_tenant_in_signed_answers() {
     assert_eq!(opened(&client, &told).1["token_introspection"], json!({"active": false}));
     let plain = ask(&client, "application/json", Some(&foreign), &json!({"token": token}));
     assert_eq!(plain.json["active"], true, "whoever has a token may read it: {plain:?}");
+}
+
+#[test]
+fn a_client_that_signs_its_own_name_is_named_where_clients_are_required() {
+    let server = Server::start_with(&[("ZEROID_INTROSPECTION", "required")]);
+    let client = server.client();
+    let agent = register(&client, "aide", json!({}));
+    let token = issue(&client, &agent.api_key, "").token();
+    let (key, _) = SigningKey::generate().unwrap();
+    let jwks = json!({"keys": [key.public().jwk(key.kid().as_str(), "sig")]});
+    let made = json!({
+        "client_id": "rs", "name": "rs", "confidential": true, "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": jwks,
+    });
+    assert_eq!(client.post("/oauth/clients", &made).status, 201);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let claims = json!({"iss": "rs", "sub": "rs", "aud": server.base, "jti": "once", "exp": now + 60});
+    let body = json!({
+        "token": token, "client_assertion": key.sign("JWT", claims.to_string().as_bytes()).unwrap(),
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    });
+    // Refused for having no client, it is told so before its token is looked at.
+    assert_eq!(ask(&client, SIGNED, None, &json!({"token": token})).status, 400);
+    let (_, said) = opened(&client, &ask(&client, SIGNED, None, &body));
+    assert_eq!((&said["aud"], &said["token_introspection"]["active"]), (&json!("rs"), &json!(true)));
+    let again = ask(&client, SIGNED, None, &body);
+    assert_eq!(
+        (again.status, again.text("/error").as_str()),
+        (401, "invalid_client"),
+        "used before: {again:?}"
+    );
 }
 
 #[test]

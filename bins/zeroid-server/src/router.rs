@@ -18,8 +18,17 @@ pub(crate) enum Surface {
     OAuth,
     /// Public, for machines.
     Plain,
+    /// The same, under the administrative prefix too, where existing callers look for it.
+    Prefixed,
     /// Administrative.
     Admin,
+}
+
+impl Surface {
+    /// Whether a route is at the root and under the administrative prefix.
+    pub(crate) fn is_prefixed(self) -> bool {
+        self == Self::Admin || self == Self::Prefixed
+    }
 }
 
 pub(crate) type Handler = fn(Arc<App>, Request) -> Pin<Box<dyn Future<Output = Result<Reply, Edge>> + Send>>;
@@ -85,13 +94,13 @@ macro_rules! routes {
 }
 
 impl Router {
-    /// Every route; the administrative ones at the root and under `prefix`.
+    /// Every route; the administrative ones, and some others, at the root and under `prefix`.
     pub(crate) fn new(prefix: &str) -> Result<Self, matchit::InsertError> {
         let routes = table();
         let mut paths = matchit::Router::new();
         for (at, route) in routes.iter().enumerate() {
             paths.insert(route.pattern, at)?;
-            if route.surface == Surface::Admin && !prefix.is_empty() {
+            if route.surface.is_prefixed() && !prefix.is_empty() {
                 paths.insert(format!("{prefix}{}", route.pattern), at)?;
             }
         }
@@ -130,6 +139,8 @@ fn table() -> Vec<Route> {
         Open "/oauth2/token/revoke" { POST => token::revoke }
         Plain "/oauth2/token/verify" { GET => verify::verify }
         Plain "/agents/self/public-key" { POST => own_key::set }
+        Prefixed "/proof/generate" { POST => proofs::generate }
+        Prefixed "/proof/verify" { POST => proofs::verify }
         Admin "/agents/register" { POST => agents::register }
         Admin "/agents/registry" { GET => agents::list }
         Admin "/agents/registry/facets" { GET => agents::facets }

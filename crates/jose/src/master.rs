@@ -45,6 +45,8 @@ pub enum HashPurpose {
     DpopProof,
     /// Nonces for DPoP proofs.
     DpopNonce,
+    /// Proofs of workloads that were used, and nonces in them.
+    WorkloadProof,
 }
 
 impl HashPurpose {
@@ -58,6 +60,7 @@ impl HashPurpose {
             Self::Idempotency => b"idempotency\0",
             Self::DpopProof => b"dpop-proof\0",
             Self::DpopNonce => b"dpop-nonce\0",
+            Self::WorkloadProof => b"workload-proof\0",
         }
     }
 }

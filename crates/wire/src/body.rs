@@ -82,7 +82,7 @@ impl Reader {
         }
     }
 
-    fn wrong(&mut self, name: &str, message: impl ToString) {
+    pub(crate) fn wrong(&mut self, name: &str, message: impl ToString) {
         self.issues.push(Issue::at(format!("body.{name}"), message));
     }
 

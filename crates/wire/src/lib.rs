@@ -19,6 +19,7 @@ mod protected_resource;
 mod schema;
 mod token;
 mod views;
+mod workload_proofs;
 
 pub use admin::{
     ApiKeyBody, IdentityBody, IdentityPatchBody, PolicyBody, PolicyPatchBody, ReasonBody, Registration,
@@ -49,4 +50,8 @@ pub use token::{
 pub use views::{
     ApiKeyView, CredentialParts, Edge, IdentityParts, agent_view, api_key_view, chain_view, credential_view,
     identity_view, node_view, policy_view,
+};
+pub use workload_proofs::{
+    MAX_PROOF_AUDIENCE_BYTES, MAX_PROOF_NONCE_BYTES, NewProofBody, ShownProofBody, read_new_proof,
+    read_shown_proof,
 };

@@ -135,7 +135,7 @@ pub(crate) fn check_audience(claims: &Map<String, Value>, audience: &str) -> Res
     if named { Ok(()) } else { Err(format!("`aud` must be {audience}, and nothing else")) }
 }
 
-fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), String> {
+pub(crate) fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), String> {
     let now = now.unix_seconds();
     let exp = seconds(claims, "exp")?.ok_or("`exp` is missing")?;
     if exp <= now {

@@ -87,6 +87,7 @@ mod signed_introspection;
 mod assertion;
 mod bootstrap;
 mod proofs;
+mod workload_proofs;
 
 pub use admit::NotAdmitted;
 pub use bootstrap::{ADMIN_EXTERNAL_ID, Bootstrapped};
@@ -114,3 +115,7 @@ pub use settings::{
 };
 pub use signed_introspection::INTROSPECTION_TYP;
 pub use signing::Signing;
+pub use workload_proofs::{
+    MadeProof, NewProof, PROOF_TOKEN_SECONDS, PROOF_TOKEN_TYP, ProofNotGood, ProofNotMade, ProvenWorkload,
+    ShownProof,
+};

@@ -142,7 +142,7 @@ impl Engine {
 }
 
 /// Whether the identity was issued it by proving itself: a root, and nobody else's authority in it.
-fn is_its_own(record: &CredentialRecord) -> bool {
+pub(crate) fn is_its_own(record: &CredentialRecord) -> bool {
     let by_itself =
         matches!(record.grant_type, GrantType::ApiKey | GrantType::ClientCredentials | GrantType::JwtBearer);
     by_itself && record.lineage.len() == 1

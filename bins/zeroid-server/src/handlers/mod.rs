@@ -12,6 +12,7 @@ pub(crate) mod introspect;
 pub(crate) mod metadata;
 pub(crate) mod own_key;
 pub(crate) mod policies;
+pub(crate) mod proofs;
 pub(crate) mod token;
 pub(crate) mod verify;
 

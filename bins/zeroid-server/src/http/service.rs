@@ -175,7 +175,7 @@ fn check_media(media: Media, body: &Bytes, surface: Surface) -> Result<(), Edge>
     }
     let wanted = match surface {
         Surface::Open | Surface::OAuth => "application/json or application/x-www-form-urlencoded",
-        Surface::Admin | Surface::Plain => "application/json",
+        Surface::Admin | Surface::Plain | Surface::Prefixed => "application/json",
     };
     Err(Edge::problem(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,

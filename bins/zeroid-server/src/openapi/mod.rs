@@ -14,6 +14,9 @@ use operations::{Body, Kind, OPERATIONS, Operation, Query};
 /// type; our fault; the store is away.
 const ALWAYS: [u16; 6] = [408, 413, 414, 415, 500, 503];
 
+/// An absolute URI without fragment (RFC 8707 §2).
+const ABSOLUTE_URI: &str = r#"^([A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._~:@%-]+([/?][!"$-~]*)?|urn:[!"$-~]+)$"#;
+
 /// The document. Administrative routes are at the root and under `prefix`; in `dev` they need no credential.
 pub(crate) fn document(router: &Router, prefix: &str, dev: bool) -> Value {
     let mut paths = Map::new();
@@ -25,7 +28,7 @@ pub(crate) fn document(router: &Router, prefix: &str, dev: bool) -> Value {
                 item.insert(method.as_str().to_ascii_lowercase(), described(operation, route, dev));
             }
         }
-        if route.surface == Surface::Admin && !prefix.is_empty() {
+        if route.surface.is_prefixed() && !prefix.is_empty() {
             item.insert("servers".to_owned(), json!([{"url": "/"}, {"url": prefix}]));
         }
         paths.insert(template(route.pattern), Value::Object(item));
@@ -113,6 +116,7 @@ fn in_query(query: &Query) -> Value {
     let schema = match query.kind {
         Kind::Text => json!({"type": "string"}),
         Kind::RequiredText | Kind::Demand => json!({"type": "string", "minLength": 1}),
+        Kind::DemandedUri => json!({"type": "string", "maxLength": 2048, "pattern": ABSOLUTE_URI}),
         Kind::DemandOf(words) => json!({"type": "string", "enum": words}),
         Kind::Depth => json!({"type": "integer", "minimum": 0, "maximum": 255}),
         Kind::Id => json!({"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}),
@@ -121,8 +125,10 @@ fn in_query(query: &Query) -> Value {
         Kind::List => json!({"type": "array", "items": {"type": "string"}}),
     };
     let required = matches!(query.kind, Kind::RequiredText);
-    let may_be_empty =
-        !matches!(query.kind, Kind::RequiredText | Kind::Demand | Kind::DemandOf(_) | Kind::Depth);
+    let may_be_empty = !matches!(
+        query.kind,
+        Kind::RequiredText | Kind::Demand | Kind::DemandedUri | Kind::DemandOf(_) | Kind::Depth
+    );
     let (name, about) = (query.name, query.about);
     // An empty parameter is as good as none, unless one is needed.
     json!({
@@ -149,7 +155,9 @@ fn security(operation: &Operation, route: &Route, dev: bool) -> Option<Value> {
     match route.surface {
         Surface::Admin if dev => Some(json!([{"bearer": []}, {}])),
         Surface::Admin => Some(json!([{"bearer": []}])),
-        Surface::Open | Surface::OAuth | Surface::Plain => operation.bearer.then(|| json!([{"agent": []}])),
+        Surface::Open | Surface::OAuth | Surface::Plain | Surface::Prefixed => {
+            operation.bearer.then(|| json!([{"agent": []}]))
+        }
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) enum Kind {
     RequiredText,
     /// Not empty, if it is there.
     Demand,
+    /// A URI, not empty, if it is there.
+    DemandedUri,
     DemandOf(&'static [&'static str]),
     Depth,
     Id,
@@ -183,7 +185,7 @@ const CREDENTIALS: &[Query] = &[
 
 const DEMANDS: &[Query] = &[
     Query { name: "scope", kind: Kind::Demand, about: "Scopes it must have, separated by spaces." },
-    Query { name: "audience", kind: Kind::Demand, about: "Whom it must be for; may be repeated." },
+    Query { name: "audience", kind: Kind::DemandedUri, about: "Whom it must be for; may be repeated." },
     Query {
         name: "trust_level",
         kind: Kind::DemandOf(&["unverified", "verified_third_party", "first_party"]),
@@ -270,6 +272,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .body(Body::Json("OwnKey"))
         .answers(200, "Agent")
         .bearer(),
+    post("/proof/generate", "Make a proof of the agent that presents the token, for one other party")
+        .body(Body::Json("NewProof"))
+        .answers(200, "ProofMade")
+        .also(&[409, 429])
+        .bearer(),
+    post("/proof/verify", "Whose proof it is, told once")
+        .body(Body::Json("ShownProof"))
+        .answers(200, "ProofHeld")
+        .also(&[401, 429]),
     post("/agents/register", "Register an agent and make its first key")
         .body(Body::Json("AgentRegistration"))
         .answers(201, "AgentWithKey")

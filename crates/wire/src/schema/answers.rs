@@ -26,6 +26,8 @@ pub(super) fn all() -> Named {
         ("Token", token()),
         ("Introspection", introspection()),
         ("TokenRevoked", closed(&["revoked"], json!({"revoked": {"const": true}}))),
+        ("ProofMade", proof_made()),
+        ("ProofHeld", proof_held()),
         ("Agent", agent()),
         (
             "AgentWithKey",
@@ -50,6 +52,22 @@ pub(super) fn all() -> Named {
         ("DelegationChain", chain()),
         ("OpenApi", open_api()),
     ]
+}
+
+fn proof_made() -> Value {
+    let members =
+        json!({"proof_token": text(), "token_type": {"const": "WIMSE-Proof"}, "expires_in": count()});
+    closed(&["proof_token", "token_type", "expires_in"], members)
+}
+
+fn proof_held() -> Value {
+    record(
+        json!({
+            "valid": {"const": true}, "subject": uri(), "account_id": text(), "project_id": text(),
+            "proof_type": {"enum": ["wimse_proof", "wpt"]},
+        }),
+        json!({}),
+    )
 }
 
 fn open_api() -> Value {

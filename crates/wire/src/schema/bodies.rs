@@ -8,6 +8,7 @@ use super::words::{
     time, told, trust_level, uri,
 };
 use super::{Named, closed, list_of};
+use crate::workload_proofs::{MAX_PROOF_AUDIENCE_BYTES, MAX_PROOF_NONCE_BYTES};
 
 /// Every schema of a body.
 pub(super) fn all() -> Named {
@@ -20,6 +21,8 @@ pub(super) fn all() -> Named {
         ("PolicyPatch", policy_patch()),
         ("Reason", closed(&[], json!({"reason": nullable(json!({"type": "string", "maxLength": 255}))}))),
         ("OwnKey", own_key()),
+        ("NewProof", new_proof()),
+        ("ShownProof", shown_proof()),
         ("EvaluationRequest", evaluation()),
         ("TokenRequest", token_request()),
         ("PresentedToken", presented_token()),
@@ -194,6 +197,40 @@ fn own_key() -> Value {
     )
 }
 
+fn proof_audience() -> Value {
+    told(
+        json!({"type": "string", "minLength": 1, "maxLength": MAX_PROOF_AUDIENCE_BYTES}),
+        "The one party the proof is for, as it calls itself.",
+    )
+}
+
+fn proof_nonce(description: &str) -> Value {
+    told(nullable(json!({"type": "string", "maxLength": MAX_PROOF_NONCE_BYTES})), description)
+}
+
+fn new_proof() -> Value {
+    closed(
+        &["audience"],
+        json!({
+            "identity_id": told(or_empty(id()), "The caller's own id; may be left out."),
+            "audience": proof_audience(),
+            "nonce": proof_nonce("Taken once for this audience."),
+        }),
+    )
+}
+
+fn shown_proof() -> Value {
+    closed(
+        &["proof_token", "audience"],
+        json!({
+            "proof_token": told(needed(), "A proof token of ours, or a workload proof token (`wpt+jwt`)."),
+            "audience": proof_audience(),
+            "nonce": proof_nonce("What must be in it."),
+            "access_token": told(nullable(text()), "The access token that a workload proof token names in `ath`."),
+        }),
+    )
+}
+
 fn evaluation() -> Value {
     closed(
         &["identity_id"],
@@ -274,7 +311,8 @@ mod tests {
     use crate::body::asked_members;
     use crate::{
         read_api_key, read_client, read_client_patch, read_delegation_route, read_evaluation, read_identity,
-        read_identity_patch, read_own_key, read_policy, read_policy_patch, read_reason, read_registration,
+        read_identity_patch, read_new_proof, read_own_key, read_policy, read_policy_patch, read_reason,
+        read_registration, read_shown_proof,
     };
 
     #[track_caller]
@@ -297,6 +335,8 @@ mod tests {
         check("PolicyPatch", read_policy_patch);
         check("Reason", read_reason);
         check("OwnKey", read_own_key);
+        check("NewProof", read_new_proof);
+        check("ShownProof", read_shown_proof);
         check("EvaluationRequest", read_evaluation);
     }
 }
