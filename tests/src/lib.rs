@@ -13,11 +13,13 @@
 
 mod client;
 mod database;
+mod node;
 mod python;
 mod server;
 
 pub use client::{Answer, Client};
 pub use database::on_postgres;
+pub use node::run_node;
 pub use python::{run_python, run_python_text, run_schemathesis};
 pub use server::{Server, binary, command};
 

@@ -56,6 +56,46 @@ fn the_readmes_python_does_the_same_in_at_most_20_lines() {
     );
 }
 
+/// The lines that a shell snippet printed, but for empty ones.
+fn lines(printed: &str) -> Vec<&str> {
+    printed.lines().filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn an_api_key_buys_a_token_as_the_token_flows_say() {
+    let printed = shell("docs/token-flows.md", "api-key");
+    assert_eq!(lines(&printed), ["orders:read", "[\"https://orders.example\"]"]);
+}
+
+#[test]
+fn a_token_is_passed_on_as_the_token_flows_say() {
+    let printed = shell("docs/token-flows.md", "token-exchange");
+    assert_eq!(lines(&printed), ["orders:read", "aide", "invalid_request"]);
+}
+
+#[test]
+fn an_assertion_is_good_once_as_the_token_flows_say() {
+    let server = Server::start();
+    let script = snippet("docs/token-flows.md", "signed");
+    let Some(printed) = run_python_text(&server, &script) else { return };
+    let lines = lines(&printed);
+    assert_eq!((lines[0], lines[1]), ("read", "invalid_grant"), "{printed}");
+    assert!(lines[2].ends_with("/agent/signed-boss"), "{printed}");
+}
+
+#[test]
+fn every_grant_that_is_served_is_shown_in_the_token_flows() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/token-flows.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let told = Server::start().client().get("/.well-known/oauth-authorization-server").json;
+    for grant in told["grant_types_supported"].as_array().unwrap() {
+        let grant = grant.as_str().unwrap();
+        let snippets = text.split("<!-- snippet: ").skip(1).filter_map(|rest| rest.split("\n```\n").next());
+        let shown = snippets.filter(|snippet| snippet.contains(grant)).count();
+        assert!(shown > 0, "no snippet asks by {grant}");
+    }
+}
+
 #[test]
 fn an_agent_with_a_key_gets_a_token_as_the_token_flows_say() {
     let server = Server::start();

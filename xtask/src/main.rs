@@ -10,6 +10,7 @@
 
 mod bench;
 mod check;
+mod node;
 mod outcome;
 mod process;
 mod python;

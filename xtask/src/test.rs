@@ -4,6 +4,7 @@ use std::process::Command;
 
 use zeroid_test_postgres::{Cluster, Durability};
 
+use crate::node;
 use crate::outcome::{Failure, Outcome};
 use crate::process::{self, cargo};
 use crate::python;
@@ -25,7 +26,7 @@ const PROGRAMS: &[(&[&str], &str, &str, &str)] = &[
 /// `cargo test`.
 ///
 /// # Errors
-/// The exit code of the first run that fails; in CI also when the Python SDK or PostgreSQL cannot be had.
+/// The exit code of the first run that fails; in CI also when the Python SDK, the client for Node or PostgreSQL cannot be had.
 pub(crate) fn run(args: &[String]) -> Outcome {
     let workspace = Workspace::read()?;
     let python = match python::with_packages(&workspace.target) {
@@ -35,6 +36,16 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         }
         Err(why) => {
             println!("SKIPPED: the tests with Python, because {why}");
+            None
+        }
+    };
+    let node = match node::with_packages(&workspace.target) {
+        Ok(folder) => Some(folder),
+        Err(why) if std::env::var_os("CI").is_some() => {
+            return Err(Failure::new(format!("no test with Node, which CI may not skip: {why}")));
+        }
+        Err(why) => {
+            println!("SKIPPED: the test with an OAuth client in JavaScript, because {why}");
             None
         }
     };
@@ -84,6 +95,10 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         match &python {
             Some(python) => command.env(python::VARIABLE, python),
             None => command.env_remove(python::VARIABLE),
+        };
+        match &node {
+            Some(node) => command.env(node::VARIABLE, node),
+            None => command.env_remove(node::VARIABLE),
         };
         process::run(&mut command)?;
     }
