@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde_json::json;
 use zeroid_core::{
-    ApiKeyGrant, Engine, ExchangeGrant, Introspection, Issued, NewIdentity, OpenError, Parts, Registered,
-    Settings, Signing, TokenError,
+    ApiKeyGrant, Engine, ExchangeGrant, FetchKeys, Introspection, Issued, NewIdentity, OpenError, Parts,
+    Registered, Settings, Signing, TokenError,
 };
 use zeroid_identity_model::{Tenant, Timestamp};
 use zeroid_jose::{DangerousSeededRandom, MasterKey, Secret, SigningKey};
@@ -76,6 +76,11 @@ impl World {
         })
         .await?;
         Ok(Self { engine, tenant: Tenant::new("acme", "prod").unwrap(), clock })
+    }
+
+    /// The same, with a way to fetch key sets.
+    pub fn fetching(self, fetch: Arc<dyn FetchKeys>) -> Self {
+        Self { engine: self.engine.fetching(fetch), ..self }
     }
 
     pub fn pass(&self, seconds: i64) {
