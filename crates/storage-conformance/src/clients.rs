@@ -179,14 +179,14 @@ pub async fn something_spent_alone_is_used_once(store: Shared) {
     let own = client(&tenant, 1, Some(identity_id(1)));
     store.create_client(own.clone()).await.unwrap();
     let spend = |number: u64| Spend { scope: "client".to_owned(), hash: hash(number), forget_at: at(60) };
-    assert_eq!(store.spend(spend(1)).await, Ok(()));
-    assert_eq!(store.spend(spend(1)).await, Err(StoreError::Spent));
+    assert_eq!(store.spend_once(spend(1)).await, Ok(()));
+    assert_eq!(store.spend_once(spend(1)).await, Err(StoreError::Spent));
     let with = |issuance: Issuance, spends| Issuance { spends, ..issuance };
     let both = with(by(&store, &own, 1).await, vec![spend(2), spend(1)]);
     assert_eq!(store.issue(both).await, Err(StoreError::Spent));
     let both = with(by(&store, &own, 2).await, vec![spend(2), spend(3)]);
     assert_eq!(store.issue(both).await, Ok(()), "the refused one used nothing up");
-    assert_eq!(store.spend(spend(3)).await, Err(StoreError::Spent));
+    assert_eq!(store.spend_once(spend(3)).await, Err(StoreError::Spent));
 }
 
 /// A client is its tenant's, but for its name.

@@ -168,12 +168,6 @@ pub trait CredentialStore: Send + Sync {
     /// [`StoreError::Stale`] when a guard does not hold, [`StoreError::Spent`], [`StoreError::Dead`].
     async fn issue(&self, issuance: Issuance) -> Result<(), StoreError>;
 
-    /// Use something up that buys no credential, such as the assertion of a client that only looks.
-    ///
-    /// # Errors
-    /// [`StoreError::Spent`].
-    async fn spend(&self, spend: Spend) -> Result<(), StoreError>;
-
     /// A credential and what its life is judged by. The tenant comes from the credential.
     async fn credential_facts(&self, jti: CredentialId) -> Result<Option<Arc<CredentialFacts>>, StoreError>;
 

@@ -92,7 +92,7 @@ impl Engine {
             return Err(TokenError::Client);
         }
         if let Some(spend) = spend {
-            match self.store.spend(spend).await {
+            match self.store.spend_once(spend).await {
                 Ok(()) => {}
                 Err(StoreError::Spent) => return Err(TokenError::ClientAssertion(USED.to_owned())),
                 Err(error) => return Err(Fault::from(error).into()),

@@ -6,11 +6,10 @@ use async_trait::async_trait;
 use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
 use zeroid_storage::{
     ActorLookup, ChainFacts, CredentialFacts, CredentialFilter, CredentialStore, CredentialView,
-    ExchangeFacts, Issuance, Listed, Page, RootFacts, Spend, StoreError,
+    ExchangeFacts, Issuance, Listed, Page, RootFacts, StoreError,
 };
 use zeroid_token_core::{CutOff, CutOffKey, Reason};
 
-use super::job::Changes;
 use super::writing::Writing;
 use super::{Conn, ThisStore, queries};
 use crate::rows::CredentialRow;
@@ -33,11 +32,6 @@ impl CredentialStore for ThisStore {
         // What can be done by the caller's thread is not left to the one writer.
         let row = CredentialRow::of(&issuance)?;
         self.store_credential(issuance, row).await
-    }
-
-    async fn spend(&self, spend: Spend) -> Result<(), StoreError> {
-        let spend = move |writing: &mut Writing<'_>| queries::credentials::spend(writing.conn, &spend);
-        self.write(Changes::Nothing, spend).await
     }
 
     async fn credential_facts(&self, jti: CredentialId) -> Result<Option<Arc<CredentialFacts>>, StoreError> {

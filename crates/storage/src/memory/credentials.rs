@@ -1,7 +1,6 @@
 //! Credentials, in memory.
 
 use std::cmp::Reverse;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,7 +12,7 @@ use super::state::{State, window};
 use crate::error::StoreError;
 use crate::filters::{CredentialFilter, Listed, Page};
 use crate::records::{
-    ActorLookup, ChainFacts, CredentialFacts, CredentialView, ExchangeFacts, Issuance, RootFacts, Spend,
+    ActorLookup, ChainFacts, CredentialFacts, CredentialView, ExchangeFacts, Issuance, RootFacts,
 };
 use crate::traits::CredentialStore;
 
@@ -57,16 +56,6 @@ impl CredentialStore for MemoryStore {
         }
         state.credentials.insert(issuance.record.jti(), (issuance.record, issuance.digest));
         Ok(())
-    }
-
-    async fn spend(&self, spend: Spend) -> Result<(), StoreError> {
-        match self.lock().spent.entry((spend.scope, spend.hash)) {
-            Entry::Occupied(_) => Err(StoreError::Spent),
-            Entry::Vacant(place) => {
-                place.insert(spend.forget_at);
-                Ok(())
-            }
-        }
     }
 
     async fn credential_facts(&self, jti: CredentialId) -> Result<Option<Arc<CredentialFacts>>, StoreError> {
