@@ -8,7 +8,9 @@
 )]
 
 use serde_json::{Value, json};
-use zeroid_tests::{EXCHANGE, Server, delegate, introspect, is_active, issue, policy, register, revoke};
+use zeroid_tests::{
+    EXCHANGE, Server, claims, delegate, introspect, is_active, issue, policy, register, revoke,
+};
 
 fn deep(name: &str) -> Value {
     json!({"name": name, "allowed_grant_types": ["api_key", "token_exchange"], "max_delegation_depth": 16})
@@ -166,4 +168,36 @@ fn a_jwt_svid_is_the_same_credential() {
 fn header(token: &str) -> Value {
     let bytes = zeroid_jose::parse(token).unwrap();
     json!(bytes.peek().header.typ)
+}
+
+#[test]
+fn rfc8693_section_4_4_who_may_act_can_be_asked_for_and_is_kept_below() {
+    let server = Server::start();
+    let client = server.client();
+    let [boss, aide, third] = ["boss", "aide", "third"].map(|name| register(&client, name, json!({})));
+    let asked = |may_act: Value| {
+        client.post(
+            "/oauth2/token",
+            &json!({"grant_type": "api_key", "api_key": boss.api_key, "scope": "read", "may_act": may_act}),
+        )
+    };
+    let root = asked(json!([aide.uri])).token();
+    assert_eq!(claims(&root)["may_act"], json!([{"sub": aide.uri}]));
+    let refused = delegate(&client, &root, &third.api_key, "read");
+    assert_eq!((refused.status, refused.text("/error")), (400, "invalid_grant".to_owned()), "{refused:?}");
+    let middle = delegate(&client, &root, &aide.api_key, "read").token();
+    assert_eq!(claims(&middle)["may_act"], json!([{"sub": aide.uri}]), "inherited");
+    assert_eq!(delegate(&client, &middle, &third.api_key, "read").text("/error"), "invalid_grant");
+    // In a form it is repeated.
+    let form = format!(
+        "grant_type=api_key&api_key={}&scope=read&may_act={}&may_act={}",
+        boss.api_key, aide.uri, third.uri
+    );
+    let both = client.form("/oauth2/token", &form).token();
+    assert_eq!(delegate(&client, &both, &third.api_key, "read").status, 200);
+    let many: Vec<String> = (0..17).map(|n| format!("spiffe://id.example/{n}")).collect();
+    for wrong in [json!([]), json!(["x"]), json!("https://a"), json!(7), json!(many)] {
+        let answer = asked(wrong.clone());
+        assert_eq!((answer.status, answer.text("/error")), (400, "invalid_request".to_owned()), "{wrong}");
+    }
 }

@@ -12,7 +12,7 @@ use zeroid_token_core::Thumbprint;
 
 use crate::algorithm::SigningAlgorithm;
 use crate::jwk::Jwk;
-use crate::spki::{self, P256_PREFIX};
+use crate::spki::{self, ED25519_PREFIX, P256_PREFIX};
 
 /// Longest PEM text of a registered public key, in bytes; a P-256 key has 178.
 pub const MAX_PEM_BYTES: usize = 1024;
@@ -40,7 +40,9 @@ pub enum PublicKeyError {
     #[error("public key must be one PEM block `PUBLIC KEY`")]
     NotPem,
     /// Another kind of key.
-    #[error("public key must be an EC P-256 key (SubjectPublicKeyInfo, uncompressed point)")]
+    #[error(
+        "public key must be EC P-256, RSA or Ed25519 (SubjectPublicKeyInfo; EC as an uncompressed point)"
+    )]
     NotP256,
     /// The point is not on the curve.
     #[error("public key is not a point of the curve P-256")]
@@ -80,7 +82,7 @@ struct RsaNumbers {
 }
 
 impl PublicKey {
-    /// Read the PEM form of a P-256 key that was imported before. The curve is checked by whatever uses the key.
+    /// Read the PEM form of a key that was imported before. A curve is checked by whatever uses the key.
     ///
     /// # Errors
     /// [`PublicKeyError`].
@@ -91,17 +93,30 @@ impl PublicKey {
         let body = pem.trim().strip_prefix(LABEL_BEGIN).and_then(|rest| rest.strip_suffix(LABEL_END));
         let base64: String = body.ok_or(PublicKeyError::NotPem)?.split_ascii_whitespace().collect();
         let der = STANDARD.decode(base64).map_err(|_| PublicKeyError::NotPem)?;
-        let point = der.strip_prefix(&P256_PREFIX).ok_or(PublicKeyError::NotP256)?;
-        Self::from_point(point)
+        if let Some(point) = der.strip_prefix(&P256_PREFIX) {
+            return Self::from_point(point);
+        }
+        if let Some(key) = der.strip_prefix(&ED25519_PREFIX) {
+            return Self::ed25519(key);
+        }
+        if !spki::is_rsa(&der) {
+            return Err(PublicKeyError::NotP256);
+        }
+        let (n, e) = spki::rsa_numbers(&der).ok_or(PublicKeyError::NotRsa)?;
+        let key = Self::rsa(n.to_vec(), e.to_vec())?;
+        // A key has one encoding.
+        if key.spki_der() == der { Ok(key) } else { Err(PublicKeyError::NotRsa) }
     }
 
-    /// Read the PEM form of a P-256 key somebody hands in: it must be a point of the curve.
+    /// Read the PEM form of a key somebody hands in: one of P-256 must be a point of the curve.
     ///
     /// # Errors
     /// [`PublicKeyError`].
     pub fn import_pem(pem: &str) -> Result<Self, PublicKeyError> {
         let key = Self::from_pem(pem)?;
-        key.check_on_curve()?;
+        if matches!(key.0, Material::P256(_)) {
+            key.check_on_curve()?;
+        }
         Ok(key)
     }
 

@@ -25,6 +25,42 @@ pub(crate) fn rsa(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
     element(SEQUENCE, &[RSA_ALGORITHM.as_slice(), &bits].concat())
 }
 
+/// Whether it says of itself that it is an RSA key.
+pub(crate) fn is_rsa(der: &[u8]) -> bool {
+    let mut rest = der;
+    take(&mut rest, SEQUENCE).is_some_and(|of| of.starts_with(&RSA_ALGORITHM))
+}
+
+/// Modulus and exponent of an RSA key, without leading zeros. Lengths are read as they come: whoever needs the one
+/// encoding writes the key again and compares.
+pub(crate) fn rsa_numbers(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut rest = der;
+    let mut of = take(&mut rest, SEQUENCE)?.strip_prefix(&RSA_ALGORITHM)?;
+    let mut bits = take(&mut of, BIT_STRING)?.strip_prefix(&[0])?;
+    let mut key = take(&mut bits, SEQUENCE)?;
+    let (modulus, exponent) = (take(&mut key, INTEGER)?, take(&mut key, INTEGER)?);
+    let without_sign = |number: &'_ [u8]| number.iter().take_while(|byte| **byte == 0).count();
+    Some((modulus.get(without_sign(modulus)..)?, exponent.get(without_sign(exponent)..)?))
+}
+
+/// The content of the next element, which must have this tag; lengths of up to two bytes.
+fn take<'d>(der: &mut &'d [u8], tag: u8) -> Option<&'d [u8]> {
+    let (first, rest) = der.split_first()?;
+    let (length, rest) = rest.split_first()?;
+    let (length, rest) = match length {
+        0..=0x7f => (usize::from(*length), rest),
+        0x81 => rest.split_first().map(|(low, rest)| (usize::from(*low), rest))?,
+        0x82 => {
+            let (bytes, rest) = rest.split_first_chunk::<2>()?;
+            (usize::from(u16::from_be_bytes(*bytes)), rest)
+        }
+        _ => return None,
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    *der = rest;
+    (*first == tag).then_some(content)
+}
+
 /// A positive number: a zero in front when its first bit would make it negative.
 fn integer(bytes: &[u8]) -> Vec<u8> {
     let sign = if bytes.first().is_some_and(|first| first & 0x80 != 0) { &[0][..] } else { &[] };

@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use support::{RFC7515_A2_N, rfc7515_a2_pkcs8};
 use zeroid_identity_model::Timestamp;
 use zeroid_jose::{
@@ -96,6 +96,30 @@ fn an_hmac_keyed_with_the_public_key_is_no_signature() {
             }
         }
     }
+}
+
+#[test]
+fn every_kind_is_the_same_key_as_pem_in_one_encoding() {
+    let pem = |der: &[u8]| {
+        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----", STANDARD.encode(der))
+    };
+    for key in keys() {
+        assert_eq!(PublicKey::import_pem(&key.public().to_pem()).as_ref(), Ok(key.public()));
+        let der = key.public().spki_der();
+        assert!(PublicKey::import_pem(&pem(&der[..der.len() - 1])).is_err());
+        assert!(PublicKey::import_pem(&pem(&[der.as_slice(), &[0]].concat())).is_err());
+        // Nothing that is changed is taken for the same key.
+        for at in 0..der.len().min(40) {
+            let mut altered = der.clone();
+            altered[at] ^= 1;
+            assert_ne!(PublicKey::import_pem(&pem(&altered)).as_ref(), Ok(key.public()), "byte {at}");
+        }
+    }
+    // An RSA key whose outer length is written in three bytes instead of two.
+    let der = keys()[1].public().spki_der();
+    assert_eq!(der[..2], [0x30, 0x82]);
+    let longer = [&[0x30, 0x83, 0x00], &der[2..]].concat();
+    assert!(PublicKey::import_pem(&pem(&longer)).is_err());
 }
 
 #[test]

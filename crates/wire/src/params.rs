@@ -9,7 +9,7 @@ use zeroid_token_core::parse_json_object_strict;
 pub const MAX_PARAMS: usize = 100;
 
 /// The names that may occur more than once (RFC 8707 §2, RFC 8693 §2.1, house rule C11).
-const REPEATABLE: [&str; 3] = ["resource", "audience", "allowed_tools"];
+const REPEATABLE: [&str; 4] = ["resource", "audience", "allowed_tools", "may_act"];
 
 /// Why a body holds no parameters we take. Values are never repeated in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

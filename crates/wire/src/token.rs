@@ -1,6 +1,7 @@
 //! Requests to the OAuth endpoints, from parameters to the domain.
 
-use zeroid_token_core::limits::MAX_AUDIENCES;
+use zeroid_identity_model::SpiffeId;
+use zeroid_token_core::limits::{MAX_AUDIENCES, MAX_MAY_ACT};
 use zeroid_token_core::{Asked, Audience, GrantType, ScopeSet, TaskClaims, TokenTyp};
 
 use crate::oauth::WireError;
@@ -160,7 +161,18 @@ fn common(params: &Params<'_>) -> Result<CommonGrant, WireError> {
     let typ = params.one("requested_token_type")?;
     let typ = typ.map(|wanted| if wanted == JWT { TokenTyp::JwtSvid } else { TokenTyp::AccessToken });
     let task = task(params)?;
-    Ok(CommonGrant { asked: Asked { scopes, audience, task, ..Asked::default() }, typ })
+    let may_act = may_act(params)?;
+    Ok(CommonGrant { asked: Asked { scopes, audience, task, may_act, ..Asked::default() }, typ })
+}
+
+/// The only workloads that may act on the token (house rule X14): an array in JSON, repeated in a form.
+fn may_act(params: &Params<'_>) -> Result<Option<Vec<SpiffeId>>, WireError> {
+    let Some(named) = params.list("may_act")? else { return Ok(None) };
+    if named.is_empty() || named.len() > MAX_MAY_ACT {
+        return Err(bad("may_act", &format!("must name 1 to {MAX_MAY_ACT} workloads")));
+    }
+    let named: Result<Vec<SpiffeId>, _> = named.iter().map(|uri| uri.parse()).collect();
+    named.map(Some).map_err(|_| bad("may_act", "must be SPIFFE IDs"))
 }
 
 /// What the token is for (house rule C11).

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use zeroid_identity_model::{SpiffeId, Timestamp};
-use zeroid_jose::{HashPurpose, MasterKey, PublicKey, PublicKeyError, Secret, parse, verify};
+use zeroid_jose::{
+    HashPurpose, MasterKey, PublicKey, PublicKeyError, Secret, SigningAlgorithm, parse, verify,
+};
 use zeroid_storage::{AskedWith, IdentityChange, IdentityRecord, SecretHash, Spend, StoreError};
 use zeroid_token_core::{CredentialRecord, GrantType, parse_json_object_strict};
 
@@ -119,6 +121,10 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<Spend>, OwnKeyError> {
         let key = PublicKey::import_pem(&new.public_key_pem)?;
+        // The proofs of this route are ES256.
+        if key.algorithm() != SigningAlgorithm::Es256 {
+            return Err(PublicKeyError::NotP256.into());
+        }
         let audience = format!("{}{OWN_KEY_PATH}", self.settings.rules.issuer);
         let judge =
             Judge { audience: &audience, subject: &record.identity.spiffe_id, master: &self.master, now };

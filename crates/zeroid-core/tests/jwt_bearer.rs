@@ -7,7 +7,7 @@ use serde_json::json;
 use support::{World, asked, assertion};
 use zeroid_core::{Issued, JwtBearerGrant, TokenError};
 use zeroid_identity_model::Status;
-use zeroid_jose::{Secret, SigningKey};
+use zeroid_jose::{Secret, SigningAlgorithm, SigningKey};
 use zeroid_token_core::{GrantType, OAuthCode, Source};
 
 async fn ask(world: &World, assertion: &str, scopes: &str) -> Result<Issued, TokenError> {
@@ -38,6 +38,21 @@ async fn an_assertion_buys_one_root() {
     // What bought a root proves no actor any more: it was used up, whatever for.
     let spent = world.hop_by_assertion(&root, proof, "read").await.unwrap_err();
     assert!(spent.to_string().contains("used before"), "{spent}");
+}
+
+#[tokio::test]
+async fn a_registered_key_may_be_of_another_kind() {
+    let world = World::new().await;
+    let (key, _) = SigningKey::generate_for(SigningAlgorithm::EdDsa).unwrap();
+    let agent = world.agent_with("boss", |new| new.public_key_pem = Some(key.public().to_pem())).await;
+    let uri = agent.record.identity.spiffe_id.to_string();
+    let proof = assertion(&key, &uri, world.engine.now(), |_| {});
+    let root = ask(&world, &proof, "read").await.unwrap();
+    assert_eq!(root.claims.sub, uri);
+    // The kind is the key's, whatever a header says.
+    let (other, _) = SigningKey::generate().unwrap();
+    let forged = assertion(&other, &uri, world.engine.now(), |_| {});
+    assert!(ask(&world, &forged, "read").await.is_err());
 }
 
 #[tokio::test]

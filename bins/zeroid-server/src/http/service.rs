@@ -23,6 +23,8 @@ use zeroid_storage::StoreError;
 use super::edge::Edge;
 use super::reply::Reply;
 use super::{ANSWER_WITHIN, MAX_URL_BYTES, Media, Request, body};
+use zeroid_wire::OAuthError;
+
 use crate::app::App;
 use crate::auth::guard_dev;
 use crate::dpop;
@@ -61,7 +63,13 @@ impl Service {
             None => {
                 tracing::error!(request_id, "a handler panicked");
                 let detail = format!("internal error; request id {request_id}");
-                Edge::problem(StatusCode::INTERNAL_SERVER_ERROR, detail).into_reply(oauth, &request_id)
+                let edge = if oauth {
+                    let error = OAuthError { code: "server_error", description: detail };
+                    Edge::OAuth(StatusCode::INTERNAL_SERVER_ERROR, error)
+                } else {
+                    Edge::problem(StatusCode::INTERNAL_SERVER_ERROR, detail)
+                };
+                edge.into_reply(oauth, &request_id)
             }
         };
         if method == Method::HEAD {

@@ -278,6 +278,7 @@ fn token_request() -> Value {
             "session_id": parameter("The session it belongs to; like the next ones, a claim of the token."),
             "task_id": parameter("The task it is for."),
             "task_type": parameter("What kind of task that is."),
+            "may_act": told(json!({}), "The only workloads that may act on it: SPIFFE IDs; one, or several (RFC 8693 §4.4)."),
             "allowed_tools": told(json!({}), "The only tools it may be used with; one, or several."),
             "workspace": parameter("The workspace it is about."),
             "environment": parameter("The environment it is about."),
