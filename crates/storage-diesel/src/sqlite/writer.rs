@@ -107,9 +107,6 @@ impl Desk {
     /// Take one work, then everything else that waits; one transaction; answer after the commit. No timer.
     fn run(&mut self, waiting: &Receiver<Work>) {
         while let Ok(first) = waiting.recv() {
-            // Whoever is about to hand over more goes first: a transaction costs as much for few as for many. Where a
-            // processor is idle, this returns at once.
-            std::thread::yield_now();
             let mut load = Load { issues: Vec::new(), verbs: Vec::new() };
             let mut next = Some(first);
             while let Some(work) = next {
@@ -118,7 +115,7 @@ impl Desk {
                     Work::Verb(verb) => load.verbs.push(verb),
                 }
                 let taken = load.issues.len() + load.verbs.len();
-                next = if taken < self.most { waiting.try_recv().ok() } else { None };
+                next = if taken < self.most { next_of(waiting) } else { None };
             }
             self.write(load);
         }
@@ -224,6 +221,15 @@ impl Desk {
             Some(file) => Err(unavailable(format_args!("{} was removed or replaced", file.display()))),
         }
     }
+}
+
+/// What waits. Before nothing does, whoever is about to hand over more goes first: a transaction costs as much for few
+/// as for many. Where a processor is idle, yielding returns at once.
+fn next_of(waiting: &Receiver<Work>) -> Option<Work> {
+    waiting.try_recv().ok().or_else(|| {
+        std::thread::yield_now();
+        waiting.try_recv().ok()
+    })
 }
 
 /// One step of the savepoint of a verb.
