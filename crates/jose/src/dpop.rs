@@ -12,6 +12,7 @@ use crate::algorithm::SigningAlgorithm;
 use crate::jwk::Jwk;
 use crate::jws::{JwsError, Split, decode, split};
 use crate::master::MasterKey;
+use crate::numeric_date::numeric_date;
 use crate::public_key::{PublicKey, PublicKeyError};
 use crate::signing::sha256;
 use crate::target_uri::TargetUri;
@@ -245,10 +246,5 @@ fn text<'c>(claims: &'c Map<String, Value>, name: &'static str) -> Result<&'c st
 
 /// A NumericDate (RFC 7519 §2), rounded down; absent when the claim is.
 fn seconds(claims: &Map<String, Value>, name: &'static str) -> Result<Option<i64>, ProofError> {
-    const LAST: f64 = 253_402_300_799.0; // The end of year 9999.
-    let Some(value) = claims.get(name) else { return Ok(None) };
-    let fraction = |value: f64| format!("{:.0}", value.floor()).parse().ok();
-    let whole = value.as_i64();
-    let whole = whole.or_else(|| value.as_f64().filter(|at| (0.0..=LAST).contains(at)).and_then(fraction));
-    whole.map(Some).ok_or(ProofError::Claim(name))
+    claims.get(name).map(|value| numeric_date(value).ok_or(ProofError::Claim(name))).transpose()
 }

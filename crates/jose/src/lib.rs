@@ -18,6 +18,7 @@ mod jws;
 
 mod dpop;
 mod dpop_nonce;
+mod numeric_date;
 mod target_uri;
 
 mod kept_key;
@@ -45,6 +46,7 @@ pub use key_set::{
 };
 pub use key_set_age::{KEY_SET_MAX_AGE_SECONDS, KeySetAge, REFETCH_FLOOR_SECONDS};
 pub use master::{HashPurpose, KeyedHash, MasterKey, MasterKeyError, TokenDigest, WrapError};
+pub use numeric_date::numeric_date;
 pub use public_key::{MAX_PEM_BYTES, MAX_RSA_BITS, MIN_RSA_BITS, PublicKey, PublicKeyError};
 pub use random::{Random, RandomError, SystemRandom};
 pub use secret::{

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 use zeroid_identity_model::{SpiffeId, Timestamp};
-use zeroid_jose::{Compact, HashPurpose, MasterKey, PublicKey, parse, verify};
+use zeroid_jose::{Compact, HashPurpose, MasterKey, PublicKey, numeric_date, parse, verify};
 use zeroid_storage::{SecretHash, Spend};
 use zeroid_token_core::{Unverified, parse_json_object_strict};
 
@@ -158,18 +158,6 @@ pub(crate) fn text<'c>(claims: &'c Map<String, Value>, name: &str) -> Result<&'c
 
 /// A NumericDate (RFC 7519 §2), rounded down; absent when the claim is.
 pub(crate) fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, String> {
-    const LAST: f64 = 253_402_300_799.0; // The end of year 9999.
-    match claims.get(name) {
-        None => Ok(None),
-        Some(Value::Number(number)) => match number.as_i64() {
-            Some(whole) => Ok(Some(whole)),
-            None => number
-                .as_f64()
-                .filter(|value| (0.0..=LAST).contains(value))
-                .and_then(|value| format!("{:.0}", value.floor()).parse().ok())
-                .map(Some)
-                .ok_or_else(|| format!("`{name}` is no date")),
-        },
-        Some(_) => Err(format!("`{name}` is no date")),
-    }
+    let date = |value| numeric_date(value).ok_or_else(|| format!("`{name}` is no date"));
+    claims.get(name).map(date).transpose()
 }

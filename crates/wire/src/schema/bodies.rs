@@ -50,7 +50,7 @@ fn identity_members() -> Value {
         "trust_level": told(nullable(trust_level()), "`unverified` when absent."),
         "allowed_scopes": told(nullable(scopes()), "No list when absent; an empty list permits nothing."),
         "credential_policy_id": told(or_empty(id()), "The tenant's default policy when absent."),
-        "public_key_pem": told(nullable(text()), "SubjectPublicKeyInfo of a P-256 key, PEM."),
+        "public_key_pem": told(nullable(text()), "SubjectPublicKeyInfo of a P-256, RSA or Ed25519 key, PEM."),
         "expires_at": nullable(time()),
         "framework": nullable(text()),
         "version": nullable(text()),
