@@ -56,7 +56,7 @@ pub(crate) async fn admin(app: &App, request: &Request, need: Need) -> Result<Ad
     if scheme == Scheme::Bearer && app.engine.is_operator_key(token) {
         return any_tenant(headers, user);
     }
-    let targets = app.targets(&request.path);
+    let targets = app.targets(request.path());
     let presented = presentation(request, scheme, token, &targets)?;
     let caller = app.engine.authenticate_caller(&presented).await?;
     let caller = caller.map_err(|refused| dpop::refused_token(scheme, &refused))?;

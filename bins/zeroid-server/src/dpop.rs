@@ -19,7 +19,7 @@ const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 /// The key proven by a request for a token; absent when no proof came.
 pub(crate) fn proven_key(app: &App, request: &Request) -> Result<Option<ProvenKey>, Edge> {
     let Some(proof) = presented(&request.headers).map_err(refused)? else { return Ok(None) };
-    let targets = app.targets(&request.path);
+    let targets = app.targets(request.path());
     let proven = ProvenRequest { method: request.method.as_str(), targets: &targets, body: None };
     app.engine.check_proof(proof, &proven).map(Some).map_err(|error| refused(error.into()))
 }

@@ -1,5 +1,7 @@
 //! The one decision behind every grant.
 
+use std::sync::Arc;
+
 use zeroid_identity_model::{SpiffeId, Timestamp};
 
 use crate::audience::Audience;
@@ -21,9 +23,9 @@ use crate::task::TaskClaims;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The record to store.
-    pub record: CredentialRecord,
+    pub record: Arc<CredentialRecord>,
     /// The claims to sign.
-    pub claims: Claims,
+    pub claims: Box<Claims>,
 }
 
 /// Decide one issuance: at a root, by delegation, or by narrowing one's own token.
@@ -69,7 +71,7 @@ pub fn decide(facts: &Facts<'_>, now: Timestamp) -> Result<Plan, Refusal> {
         decided_by: decided_by.collect(),
     };
     let claims = Claims::of(&record, facts.presenter.identity, facts.principal, facts.rules);
-    Ok(Plan { record, claims })
+    Ok(Plan { record: Arc::new(record), claims: Box::new(claims) })
 }
 
 /// The subject token of an exchange, and whether its own presenter is narrowing it.

@@ -1,6 +1,8 @@
 //! Every way `decide` and `live` refuse, one row each: what was wrong, and what the client reads.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+use std::sync::Arc;
+
 use zeroid_identity_model::{
     ApiKeyId, ClientId, CredentialId, DelegationRouteId, ExternalId, Identity, IdentityId, IdentityType,
     Kind, PolicyId, Status, Tenant, Timestamp, TrustLevel,
@@ -28,7 +30,7 @@ struct Case {
     key_expires_at: Option<Timestamp>,
     attestation: Option<AttestationLevel>,
     client: Option<ClientCaps<'static>>,
-    parent: Option<CredentialRecord>,
+    parent: Option<Arc<CredentialRecord>>,
     proof: ActorProof<'static>,
     asked: Asked,
 }

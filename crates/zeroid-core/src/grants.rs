@@ -189,7 +189,6 @@ impl Engine {
         let typ = typ.unwrap_or(self.settings.token_typ);
         let (access_token, digest) = self.sign(draft.signer, &draft.plan, typ).await?;
         let Plan { record, claims } = draft.plan;
-        let record = Arc::new(record);
         let by_client = draft.actor.client.and_then(|client| client.spend.clone());
         let proof = draft.asked.proven_key.as_ref().map(|proven| self.spend_of(proven));
         let mut guards = draft.actor.guards();

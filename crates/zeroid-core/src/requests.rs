@@ -282,7 +282,7 @@ pub struct Issued {
     /// What is stored of it.
     pub record: Arc<CredentialRecord>,
     /// What it says.
-    pub claims: Claims,
+    pub claims: Box<Claims>,
     /// Its lifetime in seconds.
     pub expires_in: i64,
     /// The creator of the key it was issued against; grant `api_key` only, and may be empty.
@@ -304,7 +304,7 @@ pub enum Introspection {
 #[derive(Clone, Debug)]
 pub struct ActiveToken {
     /// What it says; trust is never more than the registry's.
-    pub claims: Claims,
+    pub claims: Box<Claims>,
     /// The labels of its presenter, now.
     pub labels: Value,
     /// `Bearer`, or `DPoP` when it is bound to a key.

@@ -12,14 +12,14 @@ use crate::error::{Fault, TokenError};
 
 /// A token of ours that is authentic and alive, with the facts that say so.
 pub(crate) struct LiveToken {
-    pub(crate) claims: Verified<Claims>,
+    pub(crate) claims: Verified<Box<Claims>>,
     pub(crate) facts: Arc<CredentialFacts>,
 }
 
 /// What a compact token says before anybody authenticated it: enough to look its record up.
 pub(crate) struct Presented<'a> {
     jws: Unverified<zeroid_jose::Compact<'a>>,
-    claims: Claims,
+    claims: Box<Claims>,
 }
 
 impl Engine {
@@ -38,7 +38,7 @@ impl Engine {
         let jws = self.ring().parse(compact).ok()?;
         let typ = jws.peek().header.typ.as_deref()?;
         let is_ours = [TokenTyp::AccessToken, TokenTyp::JwtSvid].iter().any(|kind| kind.as_str() == typ);
-        let claims: Claims = serde_json::from_slice(&jws.peek().payload).ok()?;
+        let claims: Box<Claims> = serde_json::from_slice(&jws.peek().payload).ok()?;
         (is_ours && claims.iss == self.settings.rules.issuer).then_some(Presented { jws, claims })
     }
 
@@ -50,7 +50,7 @@ impl Engine {
         &self,
         presented: Presented<'a>,
         recorded: &CredentialDigest,
-    ) -> Option<Verified<Claims>> {
+    ) -> Option<Verified<Box<Claims>>> {
         let Presented { jws, claims } = presented;
         let ring = self.ring();
         let key = ring.verifier(jws.peek().header.kid.as_deref()?)?;

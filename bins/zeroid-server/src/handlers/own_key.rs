@@ -14,7 +14,7 @@ use crate::http::{Edge, Reply, Request, Scheme};
 /// `POST /agents/self/public-key`: the identity is the token's, and headers choose no tenant.
 pub(crate) async fn set(app: &App, request: Request) -> Result<Reply, Edge> {
     let (scheme, token) = needed_token(&request.headers)?;
-    let targets = app.targets(&request.path);
+    let targets = app.targets(request.path());
     let presented = presentation(&request, scheme, token, &targets)?;
     let body = read_own_key(&request.body)?;
     let new = NewOwnKey {

@@ -16,7 +16,7 @@ pub(crate) async fn generate(app: &App, request: Request) -> Result<Reply, Edge>
     limits::by_address(app, &request)?;
     let (scheme, token) = needed_token(&request.headers)?;
     limits::by_token(app, &request, token)?;
-    let targets = app.targets(&request.path);
+    let targets = app.targets(request.path());
     let presented = presentation(&request, scheme, token, &targets)?;
     let body = read_new_proof(&request.body)?;
     let new = NewProof { identity_id: body.identity_id, audience: body.audience, nonce: body.nonce };

@@ -18,7 +18,7 @@ pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn of(request: &Request) -> Result<Self, Edge> {
-        let pairs = Params::pairs(request.query.as_bytes());
+        let pairs = Params::pairs(request.query().as_bytes());
         let pairs = pairs.map_err(|_| Edge::query("", "the query string is not UTF-8 percent-encoding"))?;
         // No text of ours has one, and a database may not take it for one.
         if let Some((name, _)) =

@@ -63,7 +63,7 @@ pub(crate) async fn verify(app: &App, request: Request) -> Result<Reply, Edge> {
 fn demanded(request: &Request) -> Result<Requirements, Edge> {
     let bad =
         |why: String| Edge::OAuth(StatusCode::BAD_REQUEST, OAuthError::new(OAuthCode::InvalidRequest, why));
-    let pairs = Params::pairs(request.query.as_bytes());
+    let pairs = Params::pairs(request.query().as_bytes());
     let pairs = pairs.map_err(|_| bad("the query string is not UTF-8 percent-encoding".to_owned()))?;
     let mut demanded = Requirements::default();
     let mut audiences = Vec::new();

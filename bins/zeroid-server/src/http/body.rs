@@ -40,6 +40,10 @@ pub(super) async fn read(mut body: Incoming) -> Result<Bytes, Edge> {
             if total > MAX_DRAINED_BYTES {
                 return Err(too_large());
             }
+            // What comes in one piece is taken as it is.
+            if total == data.len() && total <= MAX_BODY_BYTES && body.is_end_stream() {
+                return Ok(data);
+            }
             if total <= MAX_BODY_BYTES {
                 bytes.extend_from_slice(&data);
             }

@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::{HeaderMap, Method};
+use hyper::{HeaderMap, Method, Uri};
 
 /// Longest path and query, in bytes.
 pub(crate) const MAX_URL_BYTES: usize = 8 * 1024;
@@ -37,10 +37,8 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     /// Who sent it: a client, or the last proxy before us.
     pub(crate) peer: IpAddr,
-    /// The path, as it was sent.
-    pub(crate) path: String,
+    pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
-    pub(crate) query: String,
     pub(crate) body: Bytes,
     pub(crate) media: Media,
     /// The value in the path, of routes that have one.
@@ -57,6 +55,16 @@ pub(crate) enum Media {
 }
 
 impl Request {
+    /// The path, as it was sent.
+    pub(crate) fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// What follows the question mark; empty when nothing does.
+    pub(crate) fn query(&self) -> &str {
+        self.uri.query().unwrap_or_default()
+    }
+
     /// A header as text, empty when absent or not text.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()

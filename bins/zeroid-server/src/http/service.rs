@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
@@ -28,7 +28,7 @@ use zeroid_wire::OAuthError;
 use crate::app::App;
 use crate::auth::guard_dev;
 use crate::dpop;
-use crate::router::{Router, Surface};
+use crate::router::{Found, Router, Surface};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID_BYTES: usize = 128;
@@ -51,15 +51,16 @@ impl Service {
         Self { peer, ..self.clone() }
     }
 
-    async fn answer(self, request: hyper::Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: hyper::Request<Incoming>) -> Response<Full<Bytes>> {
         let began = Instant::now();
         let method = request.method().clone();
         let request_id = adopted_id(&request).unwrap_or_else(|| self.app.request_id());
         let found = self.router.find(request.uri().path());
         let route = found.as_ref().map_or("(none)", |found| found.route.pattern);
         let oauth = request.uri().path().starts_with("/oauth2/");
-        let mut reply = match without_panic(self.run(request, &request_id)).await {
-            Some(reply) => reply,
+        let mut reply = match without_panic(pin!(self.dispatch(request, found, &request_id))).await {
+            Some(Ok(reply)) => reply,
+            Some(Err(edge)) => edge.into_reply(oauth, &request_id),
             None => {
                 tracing::error!(request_id, "a handler panicked");
                 let detail = format!("internal error; request id {request_id}");
@@ -89,15 +90,12 @@ impl Service {
         reply.into_response()
     }
 
-    async fn run(&self, request: hyper::Request<Incoming>, request_id: &str) -> Reply {
-        let oauth = request.uri().path().starts_with("/oauth2/");
-        match self.dispatch(request, request_id).await {
-            Ok(reply) => reply,
-            Err(edge) => edge.into_reply(oauth, request_id),
-        }
-    }
-
-    async fn dispatch(&self, request: hyper::Request<Incoming>, request_id: &str) -> Result<Reply, Edge> {
+    async fn dispatch(
+        &self,
+        request: hyper::Request<Incoming>,
+        found: Option<Found<'_>>,
+        request_id: &str,
+    ) -> Result<Reply, Edge> {
         let (parts, incoming) = request.into_parts();
         let url = parts.uri.path_and_query().map_or(0, |text| text.as_str().len());
         if url > MAX_URL_BYTES {
@@ -106,35 +104,31 @@ impl Service {
                 format!("the URL is longer than {MAX_URL_BYTES} bytes"),
             ));
         }
-        let found = self.router.find(parts.uri.path()).ok_or_else(Edge::not_found)?;
-        guard_dev(&self.app, &parts, found.route.surface)?;
-        let cors = found.route.surface == Surface::Open;
+        let Found { route, id } = found.ok_or_else(Edge::not_found)?;
+        guard_dev(&self.app, &parts, route.surface)?;
+        let cors = route.surface == Surface::Open;
         if parts.method == Method::OPTIONS && cors {
-            return Ok(preflight(&found.route.allow()));
+            return Ok(preflight(&route.allow()));
         }
-        let Some(handler) = found.route.handler(&parts.method) else {
+        let oauth = parts.uri.path().starts_with("/oauth2/");
+        let Some(handler) = route.handler(&parts.method) else {
             let reply = Edge::problem(StatusCode::METHOD_NOT_ALLOWED, "this path does not take that method");
-            return Ok(reply
-                .into_reply(parts.uri.path().starts_with("/oauth2/"), request_id)
-                .with(ALLOW, &found.route.allow()));
+            return Ok(reply.into_reply(oauth, request_id).with(ALLOW, &route.allow()));
         };
         let media = body::media(&parts.headers);
         let bytes = body::read(incoming).await?;
-        check_media(media, &bytes, found.route.surface)?;
+        check_media(media, &bytes, route.surface)?;
         let cross_origin = parts.headers.contains_key(ORIGIN);
-        let query = parts.uri.query().unwrap_or_default().to_owned();
         let proof_came = parts.headers.contains_key(dpop::DPOP);
         let request = Request {
             method: parts.method,
             peer: self.peer,
-            path: parts.uri.path().to_owned(),
+            uri: parts.uri,
             headers: parts.headers,
-            query,
             body: bytes,
             media,
-            id: found.id,
+            id,
         };
-        let oauth = parts.uri.path().starts_with("/oauth2/");
         let answer = tokio::time::timeout(ANSWER_WITHIN, handler(Arc::clone(&self.app), request)).await;
         let reply = match answer.unwrap_or_else(|_| Err(Edge::Fault(too_slow()))) {
             Ok(reply) => reply,
@@ -162,8 +156,7 @@ fn too_slow() -> Fault {
 }
 
 /// The outcome of some work, or nothing when it panics: the connection and its other requests go on.
-async fn without_panic<T>(work: impl Future<Output = T>) -> Option<T> {
-    let mut work = std::pin::pin!(work);
+async fn without_panic<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
         Ok(polled) => polled.map(Some),
         Err(_) => Poll::Ready(None),
@@ -220,7 +213,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_answer() {
-        assert_eq!(without_panic(async { 7 }).await, Some(7));
-        assert_eq!(without_panic(async { panic!("a bug") }).await, None::<u8>);
+        assert_eq!(without_panic(pin!(async { 7 })).await, Some(7));
+        assert_eq!(without_panic(pin!(async { panic!("a bug") })).await, None::<u8>);
     }
 }

@@ -67,7 +67,7 @@ enum Presented<'a> {
 /// [`Edge::TooMany`].
 pub(crate) fn by_address(app: &App, request: &Request) -> Result<(), Edge> {
     let Some(limit) = app.limits.allowed.by_address else { return Ok(()) };
-    let key = (address(app, request), request.path.as_str());
+    let key = (address(app, request), request.path());
     app.limits.take(&app.limits.addresses, limit, key).map_err(|wait| too_many("address", wait))
 }
 
@@ -117,7 +117,7 @@ fn by_credential<'a>(
 ) -> Result<(), Edge> {
     let Some(limit) = app.limits.allowed.by_credential else { return Ok(()) };
     let Some(presented) = presented(address(app, request)) else { return Ok(()) };
-    let key = (presented, request.path.as_str());
+    let key = (presented, request.path());
     app.limits.take(&app.limits.credentials, limit, key).map_err(|wait| too_many("credential", wait))
 }
 

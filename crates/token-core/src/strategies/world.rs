@@ -1,5 +1,7 @@
 //! A little world: parties, credentials and cut-offs, with the store's part played in plain memory.
 
+use std::sync::Arc;
+
 use zeroid_identity_model::{
     ApiKeyId, ClientId, CredentialId, DelegationRouteId, ExternalId, Identity, IdentityId, IdentityType,
     Kind, Owner, SpiffeId, Status, Tenant, Timestamp, TrustLevel,
@@ -295,7 +297,7 @@ impl World {
             let key = key_end(&party.limits).filter(|_| proof.uses_key());
             [party.identity.expires_at, key].into_iter().flatten().min()
         });
-        let Plan { record, claims } = plan;
+        let (record, claims) = (Arc::unwrap_or_clone(plan.record), *plan.claims);
         self.issued.push(Issued { record, claims, parent, party, proof, route, asked, ends, cuts_before });
         Ok(())
     }
