@@ -51,6 +51,10 @@ pub struct ClientRecord {
     pub access_token_ttl_seconds: Option<u32>,
     /// Lifetime of its refresh tokens; the deployment's when absent.
     pub refresh_token_ttl_seconds: Option<u32>,
+    /// Whether it asks for tokens with a DPoP proof alone (RFC 9449 §5.2); records of before that was possible say
+    /// nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dpop_bound_access_tokens: bool,
     /// RFC 7591 §2.
     pub software_id: String,
     /// RFC 7591 §2.

@@ -26,6 +26,8 @@ pub struct ClientTermsBody {
     pub jwks: Option<Value>,
     /// `jwks_uri`.
     pub jwks_uri: Option<String>,
+    /// `dpop_bound_access_tokens`.
+    pub dpop_bound_access_tokens: Option<bool>,
     /// `software_id`.
     pub software_id: Option<String>,
     /// `software_version`.
@@ -109,6 +111,8 @@ pub struct ClientView<'a> {
     pub jwks: Option<&'a Value>,
     /// Where they are fetched instead.
     pub jwks_uri: Option<&'a str>,
+    /// Whether it asks for tokens with a DPoP proof alone.
+    pub dpop_bound_access_tokens: bool,
     /// RFC 7591 §2.
     pub software_id: &'a str,
     /// RFC 7591 §2.
@@ -186,6 +190,7 @@ fn terms(reader: &mut Reader) -> ClientTermsBody {
         refresh_token_ttl_seconds: lifetime(reader, "refresh_token_ttl"),
         jwks: reader.json("jwks").filter(|value| !value.is_null()),
         jwks_uri: reader.text("jwks_uri").filter(|uri| !uri.is_empty()),
+        dpop_bound_access_tokens: reader.flag("dpop_bound_access_tokens"),
         software_id: reader.text("software_id"),
         software_version: reader.text("software_version"),
         contacts: reader.texts("contacts"),
@@ -217,6 +222,7 @@ pub fn client_view(client: &ClientView<'_>) -> Value {
         "scopes": client.scopes.cloned().unwrap_or_default(),
         "scopes_restricted": client.scopes.is_some(),
         "is_active": client.is_active,
+        "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
         "registration_source": "internal",
         "created_at": client.created_at,
         "updated_at": client.updated_at,

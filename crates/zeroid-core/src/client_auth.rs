@@ -6,7 +6,7 @@ use std::sync::Arc;
 use zeroid_identity_model::{IdentityId, Tenant, Timestamp};
 use zeroid_jose::{KeyedHash, Secret};
 use zeroid_storage::{ActorLookup, ClientRecord, Epoch, RootFacts, Spend, StoreError};
-use zeroid_token_core::{ClientAuthMethod, ClientCaps, ClientName, GrantType, Policy};
+use zeroid_token_core::{Asked, ClientAuthMethod, ClientCaps, ClientName, GrantType, Policy};
 
 use crate::assertion::{Assertion, Signer};
 use crate::engine::Engine;
@@ -112,11 +112,12 @@ impl Engine {
         &self,
         proof: Option<&ClientProof>,
         grant: GrantType,
+        asked: &Asked,
         now: Timestamp,
     ) -> Result<Option<UsedClient>, TokenError> {
         match proof {
             // Apart, so that a request without a client does not carry what it needs.
-            Some(proof) => Box::pin(self.client_for(proof, grant, now)).await,
+            Some(proof) => Box::pin(self.client_for(proof, grant, asked, now)).await,
             None => Ok(None),
         }
     }
@@ -125,12 +126,16 @@ impl Engine {
         &self,
         proof: &ClientProof,
         grant: GrantType,
+        asked: &Asked,
         now: Timestamp,
     ) -> Result<Option<UsedClient>, TokenError> {
         for _ in 0..ATTEMPTS {
             let (record, spend) = self.authenticate_client(proof, now).await?;
             if !record.grant_types.contains(&grant) {
                 return Err(TokenError::UnauthorizedClient(grant));
+            }
+            if record.dpop_bound_access_tokens && asked.proven_key.is_none() {
+                return Err(TokenError::ClientWithoutProof);
             }
             if !record.is_confidential() {
                 return Ok(None);

@@ -68,6 +68,7 @@ pub(crate) fn apply(record: &mut ClientRecord, terms: ClientTerms) -> Result<(),
         }
         (jwks, jwks_uri) => (record.jwks, record.jwks_uri) = (jwks, jwks_uri),
     }
+    set(&mut record.dpop_bound_access_tokens, terms.dpop_bound_access_tokens);
     set(&mut record.software_id, terms.software_id);
     set(&mut record.software_version, terms.software_version);
     set(&mut record.contacts, terms.contacts);

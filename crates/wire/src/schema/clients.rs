@@ -42,6 +42,7 @@ fn terms() -> Value {
         "refresh_token_ttl": told(seconds(), "Seconds; the deployment's when absent or 0."),
         "jwks": told(json!({}), "Its public keys (RFC 7517 §5)."),
         "jwks_uri": told(or_empty(text()), "Where they are fetched, instead of `jwks`; one of them takes the other away."),
+        "dpop_bound_access_tokens": told(nullable(flag()), "Whether it asks for tokens with a DPoP proof alone (RFC 9449 §5.2)."),
         "software_id": nullable(text()),
         "software_version": nullable(text()),
         "contacts": nullable(list_of(text())),
@@ -95,7 +96,7 @@ fn client() -> Value {
         "id": id(), "account_id": text(), "project_id": text(), "client_id": text(), "name": text(),
         "client_type": {"enum": ["confidential", "public"]}, "grant_types": list_of(grant_on_the_wire()),
         "redirect_uris": list_of(text()), "scopes": scopes(), "scopes_restricted": flag(), "is_active": flag(),
-        "registration_source": text(), "created_at": time(), "updated_at": time(),
+        "dpop_bound_access_tokens": flag(), "registration_source": text(), "created_at": time(), "updated_at": time(),
     });
     let required: Vec<String> = always.as_object().into_iter().flat_map(|of| of.keys().cloned()).collect();
     let required: Vec<&str> = required.iter().map(String::as_str).collect();
