@@ -102,6 +102,31 @@ fn rfc7662_section_2_2_of_any_other_token_nothing_is_told() {
 }
 
 #[test]
+fn rfc7662_section_4_a_token_that_has_ended_is_none_anywhere() {
+    let (_server, client, agent) = with_agent();
+    let body = json!({"client_id": "job", "name": "job", "confidential": true, "identity_id": agent.id,
+                      "access_token_ttl": 1});
+    let secret = client.post("/oauth/clients", &body).text("/client_secret");
+    let form = format!("grant_type=client_credentials&client_id=job&client_secret={secret}&scope=read");
+    let issued = client.form("/oauth2/token", &form);
+    let (token, ends) = (issued.token(), claims(&issued.token())["exp"].as_i64().unwrap());
+    assert_eq!(issued.json["expires_in"], json!(1));
+    while crate::surfaces::now() < ends {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    // RFC 7519 §4.1.4: not even in the second it ends at.
+    assert!(!is_active(&client, &token));
+    let verify = client.bearer(&token).get("/oauth2/token/verify");
+    assert_eq!(verify.status, 401, "{verify:?}");
+    assert!(verify.header("www-authenticate").contains("error=\"invalid_token\""), "RFC 9068 §4: {verify:?}");
+    let body = json!({
+        "grant_type": zeroid_tests::EXCHANGE, "subject_token": token, "api_key": agent.api_key, "scope": "read",
+    });
+    assert_eq!(client.post("/oauth2/token", &body).text("/error"), "invalid_grant");
+    assert_eq!(client.form("/oauth2/token/revoke", &format!("token={token}")).status, 200, "RFC 7009 §2.2");
+}
+
+#[test]
 fn rfc7662_section_2_1_and_4_who_must_prove_who_it_is_finds_nothing_out_without() {
     let server = Server::start_with(&[("ZEROID_INTROSPECTION", "required")]);
     let client = server.client();
