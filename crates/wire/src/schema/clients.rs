@@ -42,6 +42,7 @@ fn terms() -> Value {
         "refresh_token_ttl": told(seconds(), "Seconds; the deployment's when absent or 0."),
         "jwks": told(json!({}), "Its public keys (RFC 7517 §5)."),
         "jwks_uri": told(or_empty(text()), "Where they are fetched, instead of `jwks`; one of them takes the other away."),
+        "resources": told(nullable(list_of(text())), "What it is, as a resource server: introspection tells it of tokens for one of these alone. An empty list lifts that."),
         "dpop_bound_access_tokens": told(nullable(flag()), "Whether it asks for tokens with a DPoP proof alone (RFC 9449 §5.2)."),
         "software_id": nullable(text()),
         "software_version": nullable(text()),
@@ -103,7 +104,7 @@ fn client() -> Value {
     let mut members = always.clone();
     let sometimes = json!({
         "description": text(), "created_by": text(), "token_endpoint_auth_method": auth_method(),
-        "identity_id": id(), "credential_policy_id": id(), "access_token_ttl": count(),
+        "identity_id": id(), "credential_policy_id": id(), "access_token_ttl": count(), "resources": list_of(text()),
         "refresh_token_ttl": count(), "jwks": {"type": "object"}, "jwks_uri": text(), "software_id": text(),
         "software_version": text(), "contacts": list_of(text()), "metadata": {},
     });
