@@ -324,10 +324,22 @@ fn nothing_secret_is_logged() {
     issue(&client, "zid_sk_mistyped-secret", "read");
     client.get(&format!("/identities?search={root}"));
     is_active(&client, &leaf);
+    // What proves somebody once: an assertion, a DPoP proof, a workload proof token (draft-ietf-wimse-wpt §3.1).
+    let [assertion, proof, wpt] = ["aaaa.assertion.aaaa", "bbbb.dpop-proof.bbbb", "cccc.workload-proof.cccc"];
+    let jwt_bearer = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+    client.post("/oauth2/token", &json!({"grant_type": jwt_bearer, "assertion": assertion}));
+    client.send("POST", "/oauth2/token", &[("content-type", "application/json"), ("dpop", proof)], "{}");
+    client.post("/proof/verify", &json!({"proof_token": wpt, "access_token": leaf, "audience": "a"}));
+    let basic = "Y2xpZW50OnNlY3JldC1vZi1pdHM=";
+    let credentials = format!("Basic {basic}");
+    let headers = [("content-type", "application/json"), ("authorization", credentials.as_str())];
+    client.send("POST", "/oauth2/token", &headers, "{}");
     let last = client.bearer(&root).get("/agents/registry");
     let printed = server.printed_until(&last);
     assert!(printed.contains("/oauth2/token"), "requests are logged: {printed}");
-    for secret in [boss.api_key.as_str(), &aide.api_key, &root, &leaf, "mistyped-secret"] {
+    assert!(printed.contains("/proof/verify"), "requests are logged: {printed}");
+    let secrets = [boss.api_key.as_str(), &aide.api_key, &root, &leaf, "mistyped-secret"];
+    for secret in secrets.into_iter().chain([assertion, proof, wpt, basic, "secret-of-its"]) {
         assert!(!printed.contains(secret));
     }
 }

@@ -185,8 +185,8 @@ fn keyed(client: &Client, name: &str) -> (Agent, SigningKey, String) {
 
 /// A workload proof token; `edit` changes its claims.
 fn wpt(key: &SigningKey, typ: &str, token: &str, jti: &str, edit: impl FnOnce(&mut Value)) -> String {
-    let ath = proof_hash(token.as_bytes());
-    let mut claims = json!({"aud": PARTY, "exp": now() + 60, "jti": jti, "ath": ath});
+    let wth = proof_hash(token.as_bytes());
+    let mut claims = json!({"aud": PARTY, "exp": now() + 60, "jti": jti, "wth": wth});
     edit(&mut claims);
     key.sign(typ, claims.to_string().as_bytes()).unwrap()
 }
@@ -203,31 +203,35 @@ fn wimse_wpt_section_2_a_proof_by_the_agents_own_key() {
     let client = server.client();
     let (agent, key, token) = keyed(&client, "aide");
     let (_, other_key, other_token) = keyed(&client, "other");
-    let broken: [(&str, Edit<'_>); 12] = [
+    let broken: [(&str, Edit<'_>); 15] = [
         ("`aud`", &|claims| claims["aud"] = json!("https://other.example")),
         ("`aud`", &|claims| claims["aud"] = json!([PARTY, "https://other.example"])),
         ("`exp` is missing", &|claims| drop(claims.as_object_mut().unwrap().remove("exp"))),
         ("`exp` has passed", &|claims| claims["exp"] = json!(now() - 1)),
         ("300 s ahead", &|claims| claims["exp"] = json!(now() + 3600)),
         ("future", &|claims| claims["iat"] = json!(now() + 600)),
-        ("`ath` is missing", &|claims| drop(claims.as_object_mut().unwrap().remove("ath"))),
-        ("`ath`", &|claims| claims["ath"] = json!(proof_hash(b"another"))),
+        ("`exp`", &|claims| claims["exp"] = json!("soon")),
+        ("`wth` is missing", &|claims| drop(claims.as_object_mut().unwrap().remove("wth"))),
         ("`wth`", &|claims| claims["wth"] = json!(proof_hash(b"another"))),
+        ("`wth`", &|claims| claims["wth"] = json!(7)),
+        ("`ath`", &|claims| claims["ath"] = json!(proof_hash(b"another"))),
         ("`tth`", &|claims| claims["tth"] = json!(proof_hash(b"unseen"))),
         ("`oth`", &|claims| claims["oth"] = json!({"x": "y"})),
         ("`jti`", &|claims| claims["jti"] = json!("")),
+        ("`jti`", &|claims| drop(claims.as_object_mut().unwrap().remove("jti"))),
     ];
     for (words, edit) in broken {
         refused(&check_wpt(&client, &wpt(&key, "wpt+jwt", &token, "one", edit), &token), 401, words);
     }
-    refused(&check_wpt(&client, &wpt(&key, "JWT", &token, "one", |_| {}), &token), 401, "`typ`");
+    for typ in ["JWT", "application/jwt", "wit+jwt", "WPT", "dpop+jwt", ""] {
+        refused(&check_wpt(&client, &wpt(&key, typ, &token, "one", |_| {}), &token), 401, "`typ`");
+    }
     refused(
         &check_wpt(&client, &wpt(&other_key, "wpt+jwt", &token, "one", |_| {}), &token),
         401,
         "signed by",
     );
-    let good =
-        wpt(&key, "wpt+jwt", &token, "one", |claims| claims["wth"] = json!(proof_hash(token.as_bytes())));
+    let good = wpt(&key, "wpt+jwt", &token, "one", |claims| claims["unknown"] = json!("ignored"));
     refused(&check(&client, &good, PARTY), 401, "access_token");
     refused(&check_wpt(&client, &good, &other_token), 401, "signed by");
     let held = check_wpt(&client, &good, &token);
@@ -236,6 +240,19 @@ fn wimse_wpt_section_2_a_proof_by_the_agents_own_key() {
         (200, agent.uri, "wpt".to_owned())
     );
     refused(&check_wpt(&client, &good, &token), 401, "used before");
+    // The type in full; and `ath`, which the claim was called of an access token before, beside `wth` or alone.
+    let hash = json!(proof_hash(token.as_bytes()));
+    for (jti, typ, both) in
+        [("in full", "application/wpt+jwt", true), ("both", "wpt+jwt", true), ("earlier", "wpt+jwt", false)]
+    {
+        let proof = wpt(&key, typ, &token, jti, |claims| {
+            claims["ath"] = hash.clone();
+            if !both {
+                claims.as_object_mut().unwrap().remove("wth");
+            }
+        });
+        assert_eq!(check_wpt(&client, &proof, &token).status, 200, "{jti}");
+    }
     // Another agent may choose the same `jti`.
     let theirs = wpt(&other_key, "wpt+jwt", &other_token, "one", |_| {});
     assert_eq!(check_wpt(&client, &theirs, &other_token).status, 200);

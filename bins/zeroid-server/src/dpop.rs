@@ -83,10 +83,11 @@ fn refused(error: NoProof) -> Edge {
 }
 
 /// The answer to a request that brought a proof, with the nonce for the next one where they are demanded
-/// (RFC 9449 §8.2 and §9); pages of other origins may read it.
+/// (RFC 9449 §8.2 and §9), which no cache may hand out again; pages of other origins may read it.
 pub(crate) fn with_nonce(app: &App, reply: Reply) -> Reply {
     match app.engine.dpop_nonce() {
         Some(nonce) => reply
+            .no_store()
             .with(DPOP_NONCE, &nonce)
             .with_static(ACCESS_CONTROL_EXPOSE_HEADERS, "dpop-nonce, www-authenticate"),
         None => reply,

@@ -187,6 +187,10 @@ pub fn client(tenant: &Tenant, number: u64, identity: Option<IdentityId>) -> Cli
         redirect_uris: vec!["http://127.0.0.1/callback".to_owned()],
         access_token_ttl_seconds: Some(600),
         refresh_token_ttl_seconds: None,
+        resources: number.is_multiple_of(2).then(|| {
+            Audience::asked_for(vec!["https://api.example/a".to_owned(), "urn:example:b".to_owned()]).unwrap()
+        }),
+        dpop_bound_access_tokens: number.is_multiple_of(3),
         software_id: "soft".to_owned(),
         software_version: "1".to_owned(),
         contacts: vec!["dev@acme.example".to_owned()],

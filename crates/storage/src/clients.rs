@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroid_identity_model::{ClientId, IdentityId, PolicyId, Tenant, Timestamp};
-use zeroid_token_core::{ClientAuthMethod, ClientName, GrantType, Reason, ScopeSet};
+use zeroid_token_core::{Audience, ClientAuthMethod, ClientName, GrantType, Reason, ScopeSet};
 
 use crate::error::StoreError;
 use crate::filters::{Listed, Page};
@@ -51,6 +51,13 @@ pub struct ClientRecord {
     pub access_token_ttl_seconds: Option<u32>,
     /// Lifetime of its refresh tokens; the deployment's when absent.
     pub refresh_token_ttl_seconds: Option<u32>,
+    /// What it is, as a resource server: it is told of tokens for one of these alone. Absent when that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Audience>,
+    /// Whether it asks for tokens with a DPoP proof alone (RFC 9449 §5.2); records of before that was possible say
+    /// nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dpop_bound_access_tokens: bool,
     /// RFC 7591 §2.
     pub software_id: String,
     /// RFC 7591 §2.

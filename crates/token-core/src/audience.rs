@@ -84,6 +84,13 @@ impl Audience {
         let named = |wanted: &str| self.values.iter().any(|value| normal(value) == normal(wanted));
         other.values.iter().map(String::as_str).find(|wanted| !named(wanted))
     }
+
+    /// Whether a credential of this audience is for one of `other`, bound or not: whether a resource server that is
+    /// all of these may be told of it (RFC 7662 §4). Compared as [`Audience::first_outside`] does.
+    pub fn names_one_of(&self, other: &Self) -> bool {
+        let named = |value: &String| self.values.iter().any(|own| normal(own) == normal(value));
+        other.values.iter().any(named)
+    }
 }
 
 /// RFC 8707 §2: an absolute URI without fragment; with a host where its scheme has one.
@@ -124,6 +131,27 @@ mod tests {
 
     fn asked(value: &str) -> Result<Audience, AudienceError> {
         Audience::asked_for(vec![value.to_owned()])
+    }
+
+    #[test]
+    fn a_resource_server_is_one_of_those_it_is_for() {
+        let of = |values: &[&str]| {
+            Audience::asked_for(values.iter().map(|&value| value.to_owned()).collect()).unwrap()
+        };
+        let token = of(&["https://api.example/a", "urn:example:b"]);
+        for (own, expected) in [
+            (&["https://api.example/a"][..], true),
+            (&["HTTPS://API.EXAMPLE/a"], true),
+            (&["https://other.example", "urn:example:b"], true),
+            (&["https://api.example/A"], false),
+            (&["https://api.example/"], false),
+            (&["https://api.example/a/b"], false),
+        ] {
+            assert_eq!(token.names_one_of(&of(own)), expected, "{own:?}");
+        }
+        let unasked = Audience::of_issuer("https://id.example");
+        assert!(unasked.names_one_of(&of(&["https://id.example"])), "bound or not");
+        assert!(!unasked.names_one_of(&of(&["https://api.example/a"])));
     }
 
     #[test]

@@ -62,7 +62,8 @@ pub fn read_client_credentials<'h>(
         }
         (None, None, Some(assertion)) => Ok(Some(PresentedClient::Assertion { client_id: name, assertion })),
         (None, None, None) => Ok(name.map(PresentedClient::Name)),
-        _ => Err(WireError::TwoMethods),
+        (_, _, Some(_)) => Err(WireError::AssertionAndMore),
+        (_, _, None) => Err(WireError::TwoMethods),
     }
 }
 
@@ -97,7 +98,7 @@ fn assertion(params: &Params<'_>) -> Result<Option<String>, WireError> {
         (Some(assertion), Some(JWT_BEARER)) => Ok(Some(assertion.to_owned())),
         (Some(_), None) => Err(ParamsError::Missing("client_assertion_type").into()),
         (None, Some(_)) => Err(ParamsError::Missing("client_assertion").into()),
-        (Some(_), Some(_)) => Err(bad("client_assertion_type", &format!("must be {JWT_BEARER}"))),
+        (Some(_), Some(_)) => Err(WireError::AssertionType(JWT_BEARER)),
     }
 }
 
@@ -151,11 +152,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        let jwt = format!("client_assertion_type={JWT_BEARER}&client_assertion=x");
         let basic = header("a:b");
         for (headers, form) in [
             (vec![basic.as_str()], "client_id=a&client_secret=b"),
-            (vec![basic.as_str()], jwt.as_str()),
             (vec![basic.as_str()], "client_id=other"),
             (vec![basic.as_str(), basic.as_str()], ""),
             (vec!["Basic"], ""),
@@ -166,14 +165,29 @@ mod tests {
             (vec!["Basic JTpi"], ""),
             (vec![], "client_assertion=x"),
             (vec![], "client_assertion_type=x"),
-            (vec![], "client_assertion=x&client_assertion_type=x"),
             (vec![], "client_id=a&client_id=a"),
         ] {
             assert_eq!(read(&headers, form), Err("invalid_request"), "{headers:?} {form}");
         }
-        assert_eq!(read(&[], &format!("client_secret=b&{jwt}")), Err("invalid_request"));
         assert_eq!(read(&[], "client_secret=b"), Err("invalid_client"));
         let long = header(&"x".repeat(4096));
         assert_eq!(read(&[&long], ""), Err("invalid_request"));
+    }
+
+    #[test]
+    fn rfc7521_section_4_2_1_what_is_wrong_about_an_assertion_is_the_clients() {
+        let jwt = format!("client_assertion_type={JWT_BEARER}&client_assertion=x");
+        let basic = header("a:b");
+        for (headers, form) in [
+            (vec![basic.as_str()], jwt.as_str()),
+            (vec![basic.as_str()], &format!("client_id=a&client_secret=b&{jwt}")),
+            (vec![], &format!("client_secret=b&{jwt}")),
+            (
+                vec![],
+                "client_assertion=x&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:saml2-bearer",
+            ),
+        ] {
+            assert_eq!(read(&headers, form), Err("invalid_client"), "{headers:?} {form}");
+        }
     }
 }

@@ -26,6 +26,10 @@ pub struct ClientTermsBody {
     pub jwks: Option<Value>,
     /// `jwks_uri`.
     pub jwks_uri: Option<String>,
+    /// `resources`.
+    pub resources: Option<Vec<String>>,
+    /// `dpop_bound_access_tokens`.
+    pub dpop_bound_access_tokens: Option<bool>,
     /// `software_id`.
     pub software_id: Option<String>,
     /// `software_version`.
@@ -109,6 +113,10 @@ pub struct ClientView<'a> {
     pub jwks: Option<&'a Value>,
     /// Where they are fetched instead.
     pub jwks_uri: Option<&'a str>,
+    /// What it is, as a resource server; empty when that is not known.
+    pub resources: &'a [String],
+    /// Whether it asks for tokens with a DPoP proof alone.
+    pub dpop_bound_access_tokens: bool,
     /// RFC 7591 §2.
     pub software_id: &'a str,
     /// RFC 7591 §2.
@@ -186,6 +194,8 @@ fn terms(reader: &mut Reader) -> ClientTermsBody {
         refresh_token_ttl_seconds: lifetime(reader, "refresh_token_ttl"),
         jwks: reader.json("jwks").filter(|value| !value.is_null()),
         jwks_uri: reader.text("jwks_uri").filter(|uri| !uri.is_empty()),
+        resources: reader.texts("resources"),
+        dpop_bound_access_tokens: reader.flag("dpop_bound_access_tokens"),
         software_id: reader.text("software_id"),
         software_version: reader.text("software_version"),
         contacts: reader.texts("contacts"),
@@ -217,6 +227,7 @@ pub fn client_view(client: &ClientView<'_>) -> Value {
         "scopes": client.scopes.cloned().unwrap_or_default(),
         "scopes_restricted": client.scopes.is_some(),
         "is_active": client.is_active,
+        "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
         "registration_source": "internal",
         "created_at": client.created_at,
         "updated_at": client.updated_at,
@@ -233,6 +244,7 @@ pub fn client_view(client: &ClientView<'_>) -> Value {
         .with("refresh_token_ttl", seconds(client.refresh_token_ttl_seconds))
         .with("jwks", client.jwks.cloned())
         .with("jwks_uri", client.jwks_uri.map(Into::into))
+        .with("resources", Some(client.resources).filter(|list| !list.is_empty()).map(|list| json!(list)))
         .text("software_id", client.software_id)
         .text("software_version", client.software_version)
         .with("contacts", Some(client.contacts).filter(|list| !list.is_empty()).map(|list| json!(list)))

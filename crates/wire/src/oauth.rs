@@ -61,6 +61,12 @@ pub enum WireError {
     /// More than one way of client authentication (RFC 6749 §2.3).
     #[error("more than one method of client authentication: use one")]
     TwoMethods,
+    /// The same, and an assertion is one of them (RFC 7521 §4.2.1).
+    #[error("more than one method of client authentication: use the assertion alone")]
+    AssertionAndMore,
+    /// An assertion of a type that authenticates no client here (RFC 6749 §5.2).
+    #[error("client_assertion_type: must be {0}")]
+    AssertionType(&'static str),
     /// A header `Authorization` that is malformed, or stands twice.
     #[error("the Authorization header is not one pair of client_id and secret, each encoded as in a form")]
     Authorization,
@@ -74,7 +80,7 @@ impl WireError {
             Self::UnknownGrant => OAuthCode::UnsupportedGrantType,
             Self::Scope(_) => OAuthCode::InvalidScope,
             Self::Target(_) => OAuthCode::InvalidTarget,
-            Self::Client => OAuthCode::InvalidClient,
+            Self::Client | Self::AssertionAndMore | Self::AssertionType(_) => OAuthCode::InvalidClient,
         };
         OAuthError::new(code, self)
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use zeroid_identity_model::{IdentityId, Tenant, Timestamp};
 use zeroid_jose::{KeyedHash, Secret};
 use zeroid_storage::{ActorLookup, ClientRecord, Epoch, RootFacts, Spend, StoreError};
-use zeroid_token_core::{ClientAuthMethod, ClientCaps, ClientName, GrantType, Policy};
+use zeroid_token_core::{
+    Asked, Audience, ClientAuthMethod, ClientCaps, ClientName, CredentialRecord, GrantType, Policy,
+};
 
 use crate::assertion::{Assertion, Signer};
 use crate::engine::Engine;
@@ -51,12 +53,21 @@ pub struct Inspector {
     pub(crate) client: Option<ClientName>,
     /// That client's tenant.
     pub(crate) own_tenant: Option<Tenant>,
+    /// What that client is, as a resource server, where that is known.
+    pub(crate) resources: Option<Audience>,
 }
 
 impl Inspector {
     /// Whether tokens of this tenant are answered.
     pub(crate) fn sees(&self, tenant: &Tenant) -> bool {
         self.tenant.as_ref().is_none_or(|own| own == tenant)
+    }
+
+    /// Whether it is told what this credential says: where it is known what it is, as a resource server, of nothing
+    /// that is for somebody else (RFC 7662 §4, RFC 9701 §5).
+    pub(crate) fn is_told_of(&self, record: &CredentialRecord) -> bool {
+        let is_for = |own: &Audience| record.audience.names_one_of(own);
+        self.sees(record.tenant()) && self.resources.as_ref().is_none_or(is_for)
     }
 }
 
@@ -99,10 +110,12 @@ impl Engine {
             }
         }
         let own_tenant = client.is_confidential().then(|| client.tenant.clone());
+        let resources = client.resources.clone().filter(|_| client.is_confidential());
         Ok(Inspector {
             tenant: (!is_open).then(|| client.tenant.clone()),
             client: own_tenant.is_some().then(|| client.client_id.clone()),
             own_tenant,
+            resources,
         })
     }
 
@@ -112,11 +125,12 @@ impl Engine {
         &self,
         proof: Option<&ClientProof>,
         grant: GrantType,
+        asked: &Asked,
         now: Timestamp,
     ) -> Result<Option<UsedClient>, TokenError> {
         match proof {
             // Apart, so that a request without a client does not carry what it needs.
-            Some(proof) => Box::pin(self.client_for(proof, grant, now)).await,
+            Some(proof) => Box::pin(self.client_for(proof, grant, asked, now)).await,
             None => Ok(None),
         }
     }
@@ -125,12 +139,16 @@ impl Engine {
         &self,
         proof: &ClientProof,
         grant: GrantType,
+        asked: &Asked,
         now: Timestamp,
     ) -> Result<Option<UsedClient>, TokenError> {
         for _ in 0..ATTEMPTS {
             let (record, spend) = self.authenticate_client(proof, now).await?;
             if !record.grant_types.contains(&grant) {
                 return Err(TokenError::UnauthorizedClient(grant));
+            }
+            if record.dpop_bound_access_tokens && asked.proven_key.is_none() {
+                return Err(TokenError::ClientWithoutProof);
             }
             if !record.is_confidential() {
                 return Ok(None);

@@ -2,7 +2,7 @@
 
 use zeroid_storage::ClientRecord;
 use zeroid_token_core::limits::MAX_TTL_SECONDS;
-use zeroid_token_core::{ClientAuthMethod, GrantType};
+use zeroid_token_core::{Audience, ClientAuthMethod, GrantType};
 
 use crate::api_keys::{MAX_TEXT_BYTES, check_json};
 use crate::client_keys::ClientKeys;
@@ -68,6 +68,12 @@ pub(crate) fn apply(record: &mut ClientRecord, terms: ClientTerms) -> Result<(),
         }
         (jwks, jwks_uri) => (record.jwks, record.jwks_uri) = (jwks, jwks_uri),
     }
+    if let Some(resources) = terms.resources {
+        let known = Some(resources).filter(|resources| !resources.is_empty());
+        let known = known.map(Audience::asked_for).transpose();
+        record.resources = known.map_err(|why| AdminError::invalid("resources", why))?;
+    }
+    set(&mut record.dpop_bound_access_tokens, terms.dpop_bound_access_tokens);
     set(&mut record.software_id, terms.software_id);
     set(&mut record.software_version, terms.software_version);
     set(&mut record.contacts, terms.contacts);

@@ -51,6 +51,10 @@ pub struct ClientTerms {
     pub jwks: Option<Value>,
     /// Where they are fetched instead; takes the place of `jwks`, and the other way round (RFC 7591 §2).
     pub jwks_uri: Option<String>,
+    /// What it is, as a resource server: each an absolute URI without fragment. An empty list says nothing.
+    pub resources: Option<Vec<String>>,
+    /// Whether it asks for tokens with a DPoP proof alone (RFC 9449 §5.2); not so by default.
+    pub dpop_bound_access_tokens: Option<bool>,
     /// RFC 7591 §2.
     pub software_id: Option<String>,
     /// RFC 7591 §2.
@@ -122,6 +126,8 @@ impl Engine {
             redirect_uris: Vec::new(),
             access_token_ttl_seconds: None,
             refresh_token_ttl_seconds: None,
+            resources: None,
+            dpop_bound_access_tokens: false,
             software_id: String::new(),
             software_version: String::new(),
             contacts: Vec::new(),

@@ -110,6 +110,9 @@ pub enum TokenError {
     /// The client acts for an identity that does not exist.
     #[error("no identity found that this client acts for")]
     NoIdentity,
+    /// The client is registered to ask with a DPoP proof (RFC 9449 §5.2), and sent none.
+    #[error("this client is registered for `dpop_bound_access_tokens`: a DPoP header with a proof is needed")]
+    ClientWithoutProof,
     /// The client is not registered for the grant.
     #[error("this client is not registered for the grant `{}`", .0.wire_name())]
     UnauthorizedClient(GrantType),
@@ -134,7 +137,7 @@ impl TokenError {
             Self::ApiKey | Self::SubjectToken(_) | Self::ActorToken(_) | Self::Assertion(_) => {
                 OAuthCode::InvalidGrant
             }
-            Self::ProofUsed => OAuthCode::InvalidDpopProof,
+            Self::ProofUsed | Self::ClientWithoutProof => OAuthCode::InvalidDpopProof,
             Self::ForeignClient => OAuthCode::InvalidGrant,
             Self::NoActor | Self::ManyRoutes(_) | Self::TwoActors | Self::OtherTenant => {
                 OAuthCode::InvalidRequest

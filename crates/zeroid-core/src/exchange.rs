@@ -27,7 +27,9 @@ impl Engine {
         let key_hash = grant.api_key.as_ref().map(|key| self.api_key_hash(key));
         for _ in 0..ATTEMPTS {
             let (now, signer) = (self.now(), self.signer());
-            let client = self.client_of_request(grant.client.as_ref(), GrantType::TokenExchange, now).await?;
+            let client = self
+                .client_of_request(grant.client.as_ref(), GrantType::TokenExchange, &grant.asked, now)
+                .await?;
             let assertion = match &grant.actor_token {
                 Some(token) => Some(self.read_assertion(token, now).map_err(TokenError::ActorToken)?),
                 None => None,

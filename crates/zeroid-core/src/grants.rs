@@ -72,7 +72,7 @@ impl Engine {
     ) -> Result<Issued, TokenError> {
         for _ in 0..ATTEMPTS {
             let (now, signer) = (self.now(), self.signer());
-            let client = self.client_of_request(client_proof, proof.grant(), now).await?;
+            let client = self.client_of_request(client_proof, proof.grant(), asked, now).await?;
             let Asking { facts, source, registered, spend } =
                 self.who_asks(proof, client.as_ref(), now).await?;
             let actor = Actor::of(&facts.actor, client.as_ref(), now)?;

@@ -25,7 +25,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::introspect`].
     pub async fn introspect_for(&self, token: &str, who: &Inspector) -> Result<Introspection, Fault> {
-        let seen = self.live_token(token).await?.filter(|token| who.sees(token.facts.record.tenant()));
+        let seen = self.live_token(token).await?.filter(|token| who.is_told_of(&token.facts.record));
         Ok(match seen {
             Some(live) => Introspection::Active(Box::new(self.active(live))),
             None => Introspection::Inactive,

@@ -21,8 +21,10 @@ pub const PROOF_TOKEN_TYP: &str = "wimse-proof+jwt";
 /// How long a proof token of ours is good, in seconds, unless what it was made with ends before.
 pub const PROOF_TOKEN_SECONDS: i64 = 300;
 
-/// The header `typ` of a workload proof token (draft-ietf-wimse-wpt §2).
+/// The header `typ` of a workload proof token (draft-ietf-wimse-wpt-02 §2).
 const WORKLOAD_PROOF_TYP: &str = "wpt+jwt";
+/// The same media type in full (RFC 7515 §4.1.9).
+const WORKLOAD_PROOF_TYP_IN_FULL: &str = "application/wpt+jwt";
 
 /// The credential a proof was made with: the proof dies with it.
 const MADE_WITH: &str = "credential_jti";
@@ -168,7 +170,7 @@ impl Engine {
                 let (facts, spend) = self.check_ours(jws, shown).await?;
                 (facts, spend, false)
             }
-            Some(WORKLOAD_PROOF_TYP) => {
+            Some(WORKLOAD_PROOF_TYP | WORKLOAD_PROOF_TYP_IN_FULL) => {
                 let (facts, spend) = self.check_by_own_key(jws, shown).await?;
                 (facts, spend, true)
             }
@@ -226,7 +228,8 @@ impl Engine {
     }
 
     /// One the agent signed: by the key registered for whoever presents the access token it names, for this party, in
-    /// time (draft-ietf-wimse-wpt §2; here the access token stands for the workload identity token).
+    /// time (draft-ietf-wimse-wpt-02 §2; here the access token stands for the workload identity token). Earlier
+    /// versions of the draft had `ath` for an access token, which is taken in the place of `wth`.
     async fn check_by_own_key(
         &self,
         jws: Unverified<Compact<'_>>,
@@ -247,11 +250,12 @@ impl Engine {
         check_audience(&claims, shown.audience).map_err(refused)?;
         check_times(&claims, self.now()).map_err(refused)?;
         let hash = proof_hash(token.as_bytes());
-        if text(&claims, "ath").map_err(refused)? != hash {
-            return Err(refused("`ath` is the hash of another access token"));
-        }
-        if claims.get("wth").is_some_and(|named| named.as_str() != Some(&hash)) {
-            return Err(refused("`wth` is the hash of another token"));
+        let names_it = ["wth", "ath"].map(|name| claims.get(name).map(|named| named.as_str() == Some(&hash)));
+        match names_it {
+            [None, None] => return Err(refused("`wth` is missing: the hash of the access token")),
+            [Some(false), _] => return Err(refused("`wth` is the hash of another token")),
+            [_, Some(false)] => return Err(refused("`ath` is the hash of another access token")),
+            _ => {}
         }
         // It vouches for tokens that nobody showed us.
         if let Some(unseen) = ["tth", "oth"].into_iter().find(|name| claims.contains_key(*name)) {

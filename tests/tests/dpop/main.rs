@@ -10,6 +10,7 @@
 
 mod prover;
 
+mod clients;
 mod nginx;
 mod replicas;
 mod resource;

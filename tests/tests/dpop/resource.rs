@@ -189,5 +189,12 @@ fn rfc9449_section_9_a_nonce_where_it_is_demanded() {
     let bound = Bound { server, client, prover, token };
     let asked = bound.get(REGISTRY, &bound.proof("GET", REGISTRY));
     challenged(&asked, "use_dpop_nonce");
-    assert_eq!(bound.with("nonce", json!(asked.header("dpop-nonce"))).status, 200);
+    let opened = bound.with("nonce", json!(asked.header("dpop-nonce")));
+    assert_eq!(opened.status, 200);
+    // §8.2: what has a nonce in it is kept by no cache, whatever else it says.
+    let key_set = bound.client.send("GET", "/.well-known/jwks.json", &[("dpop", "x")], "");
+    for answer in [&asked, &opened, &key_set] {
+        assert!(!answer.header("dpop-nonce").is_empty(), "{answer:?}");
+        assert_eq!(answer.header("cache-control"), "no-store", "{answer:?}");
+    }
 }

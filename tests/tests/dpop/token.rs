@@ -175,6 +175,15 @@ fn rfc9449_section_8_a_nonce_where_it_is_demanded() {
     let issued = with(&nonce);
     assert_eq!((issued.status, issued.text("/token_type").as_str()), (200, "DPoP"));
     assert!(!issued.header("dpop-nonce").is_empty(), "the nonce for the next proof comes with the answer");
+    for answer in [&asked, &issued] {
+        let given: Vec<_> = answer.headers.get_all("dpop-nonce").iter().collect();
+        assert_eq!(given.len(), 1, "§8: not more than one");
+        let of_grammar = |byte: &u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        assert!(given[0].as_bytes().iter().all(of_grammar), "§8.1: {given:?}");
+        assert_eq!(answer.header("cache-control"), "no-store", "§8.2");
+    }
+    let without = prover.issue(&client, &boss.api_key, "read");
+    assert_eq!(refused(&without), (400, "use_dpop_nonce".to_owned()), "§11.3: no proof passes without it");
     assert_eq!(with(issued.header("dpop-nonce")).status, 200);
     let foreign = with(&"A".repeat(43));
     assert_eq!(refused(&foreign), (400, "use_dpop_nonce".to_owned()));

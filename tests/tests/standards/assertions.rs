@@ -34,7 +34,15 @@ fn rfc7523_section_3_1_and_2_an_agent_speaks_for_itself() {
     let world = World::new();
     let others =
         ["agent", "spiffe://zeroid.local/default/default/agent/boss", "spiffe://other.example/x", ""];
+    let own = world.agent.uri.clone();
     for name in ["iss", "sub"] {
+        // RFC 3986 §6.2.1: names are the same or not, and nothing is made alike.
+        for alike in
+            [own.to_uppercase(), format!("{own}/"), format!(" {own}"), own.replace("agent", "%61gent")]
+        {
+            with(&world, name, &json!(alike), false);
+        }
+        with(&world, name, &json!([own]), false);
         with(&world, name, &Value::Null, false);
         with(&world, name, &json!(7), false);
         for other in others {
@@ -128,11 +136,54 @@ fn rfc7521_section_4_1_an_assertion_comes_once_and_by_its_name() {
         format!("{grant}&assertion="),
         format!("{grant}&assertion={object}&assertion={object}"),
         format!("{grant}&assertion={object}&subject={}", fresh()),
+        format!("{grant}&ASSERTION={object}"),
     ] {
         let answer = world.client.form("/oauth2/token", &form);
         assert_eq!((answer.status, answer.text("/error")), (400, "invalid_request".to_owned()), "{answer:?}");
     }
+    // RFC 7523 §2.1: it is one JWT.
+    for two in
+        [format!("{object},{}", fresh()), format!("{object}%20{}", fresh()), format!("{object}.{object}")]
+    {
+        let answer = world.client.form("/oauth2/token", &format!("{grant}&assertion={two}"));
+        refused(Surface::Assertion, &answer, "two in one");
+    }
     let answer = world.client.form("/oauth2/token", &format!("{grant}&assertion={object}"));
     assert_eq!(answer.status, 200, "what was refused used nothing up: {answer:?}");
     assert!(answer.json.get("refresh_token").is_none(), "§4.1: {answer:?}");
+}
+
+#[test]
+fn rfc7523_section_3_1_credentials_of_a_client_beside_an_assertion_are_checked() {
+    let world = World::new();
+    let fresh =
+        |surface| signed(&world.key, &world.header(surface).to_string(), &world.claims(surface).to_string());
+    let made =
+        json!({"client_id": "app", "name": "app", "confidential": true, "grant_types": ["jwt_bearer"]});
+    let made = world.client.post("/oauth/clients", &made);
+    let secret = made.text("/client_secret");
+    let ask = |more: Value| {
+        let mut body = json!({"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+                              "assertion": fresh(Surface::Assertion)});
+        for (name, value) in more.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        world.client.post("/oauth2/token", &body)
+    };
+    for bad in [
+        json!({"client_id": "app", "client_secret": "x"}),
+        json!({"client_id": "app"}),
+        json!({"client_id": "nobody", "client_secret": secret}),
+        json!({"client_assertion": fresh(Surface::Proof),
+               "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}),
+    ] {
+        let answer = ask(bad.clone());
+        assert_eq!(
+            (answer.status, answer.text("/error")),
+            (401, "invalid_client".to_owned()),
+            "{bad}: {answer:?}"
+        );
+    }
+    let issued = ask(json!({"client_id": "app", "client_secret": secret}));
+    assert_eq!(zeroid_tests::claims(&issued.token())["client_id"], json!("app"), "{issued:?}");
 }

@@ -13,6 +13,7 @@ mod surfaces;
 mod trap;
 
 mod assertions;
+mod bearer;
 mod exchange;
 mod issued;
 mod kinds;
@@ -20,3 +21,4 @@ mod metadata;
 mod requests;
 mod self_signed;
 mod tokens;
+mod understood;

@@ -4,6 +4,7 @@ use serde_json::json;
 use zeroid_tests::{Server, claims, issue, register};
 
 const METADATA: &str = "/.well-known/oauth-authorization-server";
+const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 
 #[test]
 fn rfc8414_section_2_the_members_that_must_be_there() {
@@ -46,6 +47,67 @@ fn rfc8414_section_3_3_the_issuer_is_the_one_in_the_tokens() {
     let token = issue(&client, &agent.api_key, "read").token();
     assert_eq!(client.get(&format!("{METADATA}/one")).text("/issuer"), "https://id.example/one");
     assert_eq!(claims(&token)["iss"], "https://id.example/one");
+}
+
+#[test]
+fn rfc8414_section_2_and_3_1_an_issuer_is_a_plain_https_url() {
+    for (issuer, why) in [
+        ("http://id.example", "https"),
+        ("https://id.example/", "final slash"),
+        ("https://id.example?x=1", "issuer"),
+        ("https://id.example/#x", "issuer"),
+        ("https://me@id.example", "issuer"),
+        ("id.example", "issuer"),
+        ("https://", "issuer"),
+    ] {
+        let data = tempfile::tempdir().unwrap();
+        let settings = [("ZEROID_ISSUER", issuer), ("ZEROID_WIMSE_DOMAIN", "id.example")];
+        let output = zeroid_tests::command(data.path(), &settings).arg("check-config").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(why), "{issuer}: {said}");
+    }
+}
+
+#[test]
+fn rfc9728_section_2_and_3_the_resource_is_the_one_that_was_asked_for() {
+    for (issuer, path) in [("https://id.example/one", "/one"), ("https://id.example", "")] {
+        let server = Server::start_with(&[("ZEROID_ISSUER", issuer)]);
+        let client = server.client();
+        let told = client.get(&format!("{RESOURCE}{path}"));
+        assert_eq!((told.status, told.header("content-type")), (200, "application/json"), "§3.2");
+        assert_eq!(told.text("/resource"), issuer, "§3.3");
+        assert_eq!(told.json["authorization_servers"], json!([issuer]));
+        for (name, value) in told.json.as_object().unwrap() {
+            let is_empty = value.as_array().is_some_and(Vec::is_empty) || value.is_null() || value == "";
+            assert!(!is_empty, "§3.2: {name}");
+        }
+        assert!(!told.json["dpop_signing_alg_values_supported"].to_string().contains("none"));
+        let posted = client.form(&format!("{RESOURCE}{path}"), "");
+        assert_eq!(posted.status, 405, "§3.1: {posted:?}");
+        assert_eq!(client.get(&format!("{RESOURCE}/other")).status, 404, "another resource's");
+    }
+}
+
+#[test]
+fn rfc9700_section_4_15_no_client_is_named_like_a_subject() {
+    let server = Server::start();
+    let client = server.client();
+    let boss = register(&client, "boss", json!({}));
+    for name in [boss.uri.as_str(), "spiffe://other.example/x", "https://a.example", "https:x"] {
+        let made =
+            client.post("/oauth/clients", &json!({"client_id": name, "name": "x", "confidential": true}));
+        assert_eq!(
+            (made.status, made.text("/errors/0/location")),
+            (400, "body.client_id".to_owned()),
+            "{name}"
+        );
+    }
+    // What a client gets is of the identity it is bound to, and says so.
+    let body = json!({"client_id": "job", "name": "job", "confidential": true, "identity_id": boss.id});
+    let secret = client.post("/oauth/clients", &body).text("/client_secret");
+    let form = format!("grant_type=client_credentials&client_id=job&client_secret={secret}");
+    let says = claims(&client.form("/oauth2/token", &form).token());
+    assert_eq!((&says["sub"], &says["client_id"]), (&json!(boss.uri), &json!("job")));
 }
 
 #[test]

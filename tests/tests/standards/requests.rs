@@ -96,6 +96,43 @@ fn rfc6749_section_5_1_what_has_a_token_in_it_is_kept_by_nobody() {
 }
 
 #[test]
+fn rfc6749_section_3_3_what_is_not_asked_for_has_a_default_or_is_refused() {
+    let (_server, client, secret) = with_client();
+    let own = format!("client_id=job&client_secret={secret}");
+    let answer = client.form("/oauth2/token", &format!("{GRANT}&{own}"));
+    assert_eq!((answer.status, answer.text("/scope").as_str()), (200, "read"), "all it may have: {answer:?}");
+    let more = client.form("/oauth2/token", &format!("{GRANT}&{own}&scope=read%20write"));
+    assert_eq!(more.text("/scope"), "read", "told, as it is not what was asked for");
+    // An exchange is for something: without scopes it is refused.
+    let boss = register(&client, "boss", json!({}));
+    let aide = register(&client, "aide", json!({}));
+    let root = issue(&client, &boss.api_key, "read").token();
+    let body = json!({"grant_type": EXCHANGE, "subject_token": root, "api_key": aide.api_key});
+    is_error(&client.post("/oauth2/token", &body), 400, "invalid_scope");
+    // §4.4.3: nothing to refresh it with.
+    assert!(answer.json.get("refresh_token").is_none() && more.json.get("refresh_token").is_none());
+}
+
+#[test]
+fn rfc6749_section_10_10_what_is_generated_cannot_be_guessed() {
+    let (_server, client, secret) = with_client();
+    let agent = |name| register(&client, name, json!({})).api_key;
+    let body = json!({"client_id": "other", "name": "other", "confidential": true});
+    let other = client.post("/oauth/clients", &body).text("/client_secret");
+    let made = [agent("a"), agent("b"), secret, other];
+    for (n, secret) in made.iter().enumerate() {
+        // 43 characters of base64url are 256 bits.
+        let (prefix, random) = secret.split_at(secret.len() - 43);
+        let of_alphabet = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        assert!(prefix.starts_with("zid_") && prefix.ends_with('_') && random.bytes().all(of_alphabet));
+        for earlier in &made[..n] {
+            let both = secret.bytes().rev().zip(earlier.bytes().rev()).take(43);
+            assert!(both.filter(|(one, other)| one == other).count() < 16, "nothing of one tells of another");
+        }
+    }
+}
+
+#[test]
 fn rfc6749_section_5_2_each_mistake_has_its_code() {
     let (_server, client, secret) = with_client();
     let agent = register(&client, "aide", json!({"allowed_scopes": ["read"]}));

@@ -102,6 +102,107 @@ fn rfc7662_section_2_2_of_any_other_token_nothing_is_told() {
 }
 
 #[test]
+fn rfc7662_section_4_and_rfc9701_section_5_a_resource_server_is_told_of_nothing_that_is_for_others() {
+    for posture in ["possession", "required"] {
+        let server = Server::start_with(&[("ZEROID_INTROSPECTION", posture)]);
+        let client = server.client();
+        let agent = register(&client, "boss", json!({}));
+        let (here, there) = ("https://api.example/here", "https://api.example/there");
+        let issued = |resource: Value| {
+            let body = json!({"grant_type": "api_key", "api_key": agent.api_key, "scope": "read", "resource": resource});
+            client.post("/oauth2/token", &body).token()
+        };
+        let made = |name: &str, resources: Value| {
+            let body = json!({"client_id": name, "name": name, "confidential": true, "resources": resources});
+            let made = client.post("/oauth/clients", &body);
+            assert_eq!((made.status, &made.json["client"]["resources"]), (201, &resources), "{made:?}");
+            (
+                made.text("/client/id"),
+                format!("client_id={name}&client_secret={}", made.text("/client_secret")),
+            )
+        };
+        let (id, rs) = made("rs", json!(["HTTPS://API.example/here", "urn:example:rs"]));
+        let (_, other) = made("other", json!([there]));
+        let told = |who: &str, token: &str, accept: &str| {
+            let headers = [("content-type", "application/x-www-form-urlencoded"), ("accept", accept)];
+            let answer =
+                client.send("POST", "/oauth2/token/introspect", &headers, format!("token={token}&{who}"));
+            assert_eq!(answer.status, 200, "{answer:?}");
+            match accept {
+                "application/json" => answer.json.clone(),
+                _ => claims(&answer.body)["token_introspection"].clone(),
+            }
+        };
+        for accept in ["application/json", "application/token-introspection+jwt"] {
+            for (resource, for_rs, for_other) in [
+                (json!([here]), true, false),
+                (json!([there]), false, true),
+                (json!([here, there]), true, true),
+                (json!(["urn:example:rs"]), true, false),
+                (json!(["https://api.example/here/below"]), false, false),
+                (json!(["https://api.example/HERE"]), false, false),
+                (Value::Null, false, false),
+            ] {
+                let token = issued(resource.clone());
+                for (who, expected) in [(&rs, for_rs), (&other, for_other)] {
+                    let answer = told(who, &token, accept);
+                    let cell = format!("{posture} {accept} {resource} {who}: {answer}");
+                    assert_eq!(answer["active"], json!(expected), "{cell}");
+                    assert!(expected || answer == json!({"active": false}), "nothing else is told: {cell}");
+                }
+                // It says who may look, not who may give up: whoever finds a token ends it.
+                assert_eq!(client.form("/oauth2/token/revoke", &format!("token={token}&{rs}")).status, 200);
+                assert_eq!(told(&other, &token, accept), json!({"active": false}));
+            }
+        }
+        // It changes, and an empty list lifts it.
+        let path = format!("/oauth/clients/{id}");
+        let token = issued(json!([there]));
+        for (resources, expected) in [(json!([there]), true), (json!([here]), false), (json!([]), true)] {
+            assert_eq!(client.patch(&path, &json!({"resources": resources})).status, 200);
+            assert_eq!(told(&rs, &token, "application/json")["active"], json!(expected), "{resources}");
+        }
+        for bad in [
+            json!(["here"]),
+            json!(["https://a.example#x"]),
+            json!([""]),
+            json!(vec!["https://a.example"; 17]),
+        ] {
+            let answer = client.patch(&path, &json!({"resources": bad}));
+            assert_eq!(
+                (answer.status, answer.text("/errors/0/location")),
+                (400, "body.resources".to_owned())
+            );
+        }
+    }
+}
+
+#[test]
+fn rfc7662_section_4_a_token_that_has_ended_is_none_anywhere() {
+    let (_server, client, agent) = with_agent();
+    let body = json!({"client_id": "job", "name": "job", "confidential": true, "identity_id": agent.id,
+                      "access_token_ttl": 1});
+    let secret = client.post("/oauth/clients", &body).text("/client_secret");
+    let form = format!("grant_type=client_credentials&client_id=job&client_secret={secret}&scope=read");
+    let issued = client.form("/oauth2/token", &form);
+    let (token, ends) = (issued.token(), claims(&issued.token())["exp"].as_i64().unwrap());
+    assert_eq!(issued.json["expires_in"], json!(1));
+    while crate::surfaces::now() < ends {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    // RFC 7519 §4.1.4: not even in the second it ends at.
+    assert!(!is_active(&client, &token));
+    let verify = client.bearer(&token).get("/oauth2/token/verify");
+    assert_eq!(verify.status, 401, "{verify:?}");
+    assert!(verify.header("www-authenticate").contains("error=\"invalid_token\""), "RFC 9068 §4: {verify:?}");
+    let body = json!({
+        "grant_type": zeroid_tests::EXCHANGE, "subject_token": token, "api_key": agent.api_key, "scope": "read",
+    });
+    assert_eq!(client.post("/oauth2/token", &body).text("/error"), "invalid_grant");
+    assert_eq!(client.form("/oauth2/token/revoke", &format!("token={token}")).status, 200, "RFC 7009 §2.2");
+}
+
+#[test]
 fn rfc7662_section_2_1_and_4_who_must_prove_who_it_is_finds_nothing_out_without() {
     let server = Server::start_with(&[("ZEROID_INTROSPECTION", "required")]);
     let client = server.client();

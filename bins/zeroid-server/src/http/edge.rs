@@ -124,9 +124,9 @@ fn challenge_reply(scheme: Scheme, status: StatusCode, error: &str, description:
 
 impl From<WireError> for Edge {
     fn from(error: WireError) -> Self {
-        let status =
-            if error == WireError::Client { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
-        Self::OAuth(status, error.oauth())
+        let error = error.oauth();
+        let of_client = error.code == OAuthCode::InvalidClient.as_str();
+        Self::OAuth(if of_client { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST }, error)
     }
 }
 

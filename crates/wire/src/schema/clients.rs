@@ -42,6 +42,8 @@ fn terms() -> Value {
         "refresh_token_ttl": told(seconds(), "Seconds; the deployment's when absent or 0."),
         "jwks": told(json!({}), "Its public keys (RFC 7517 §5)."),
         "jwks_uri": told(or_empty(text()), "Where they are fetched, instead of `jwks`; one of them takes the other away."),
+        "resources": told(nullable(list_of(text())), "What it is, as a resource server: introspection tells it of tokens for one of these alone. An empty list lifts that."),
+        "dpop_bound_access_tokens": told(nullable(flag()), "Whether it asks for tokens with a DPoP proof alone (RFC 9449 §5.2)."),
         "software_id": nullable(text()),
         "software_version": nullable(text()),
         "contacts": nullable(list_of(text())),
@@ -95,14 +97,14 @@ fn client() -> Value {
         "id": id(), "account_id": text(), "project_id": text(), "client_id": text(), "name": text(),
         "client_type": {"enum": ["confidential", "public"]}, "grant_types": list_of(grant_on_the_wire()),
         "redirect_uris": list_of(text()), "scopes": scopes(), "scopes_restricted": flag(), "is_active": flag(),
-        "registration_source": text(), "created_at": time(), "updated_at": time(),
+        "dpop_bound_access_tokens": flag(), "registration_source": text(), "created_at": time(), "updated_at": time(),
     });
     let required: Vec<String> = always.as_object().into_iter().flat_map(|of| of.keys().cloned()).collect();
     let required: Vec<&str> = required.iter().map(String::as_str).collect();
     let mut members = always.clone();
     let sometimes = json!({
         "description": text(), "created_by": text(), "token_endpoint_auth_method": auth_method(),
-        "identity_id": id(), "credential_policy_id": id(), "access_token_ttl": count(),
+        "identity_id": id(), "credential_policy_id": id(), "access_token_ttl": count(), "resources": list_of(text()),
         "refresh_token_ttl": count(), "jwks": {"type": "object"}, "jwks_uri": text(), "software_id": text(),
         "software_version": text(), "contacts": list_of(text()), "metadata": {},
     });
