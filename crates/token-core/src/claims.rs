@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroid_identity_model::{CredentialId, Identity, IdentityId, IdentityType, Status, SubType, TrustLevel};
 
+use crate::additional::AdditionalClaims;
 use crate::facts::{IssuerRules, Profile};
 use crate::key_id::Thumbprint;
 use crate::lineage::Link;
@@ -114,6 +115,10 @@ pub struct Claims {
     /// `workload`; marks the profile `rfc8693`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub principal_type: Option<String>,
+    /// What the caller wanted to be told of it; read back, everything else that stands in the token. No name of the
+    /// members above is among them ([`crate::is_reserved`]), so that nothing is said twice.
+    #[serde(flatten)]
+    pub additional: AdditionalClaims,
 }
 
 /// One actor, and those who acted before it (RFC 8693 §4.1).
@@ -209,6 +214,7 @@ impl Claims {
             workspace: record.task.workspace.clone(),
             environment: record.task.environment.clone(),
             principal_type: matches!(rules.profile, Profile::Rfc8693).then(|| "workload".to_owned()),
+            additional: record.additional.clone(),
         }
     }
 }

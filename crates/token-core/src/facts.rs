@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zeroid_identity_model::{ApiKeyId, ClientId, CredentialId, Identity, SpiffeId, Timestamp};
 
+use crate::additional::AdditionalClaims;
 use crate::audience::Audience;
 use crate::ceiling::{Ceiling, Side};
 use crate::delegation_route::DelegationRoute;
@@ -228,6 +229,8 @@ pub struct Asked {
     pub may_act: Option<Vec<SpiffeId>>,
     /// What it is for.
     pub task: TaskClaims,
+    /// What else is to be told of it.
+    pub additional: AdditionalClaims,
     /// The key of which the request carried a valid proof (RFC 9449 §4.3).
     pub proven_key: Option<ProvenKey>,
 }

@@ -210,6 +210,7 @@ const fn reason(refusal: &Refusal) -> &'static str {
         Refusal::TrustTooLow { .. } => "trust_level",
         Refusal::NotAttested { .. } => "attestation",
         Refusal::TaskClaim(_) => "task",
+        Refusal::Additional(_) => "additional_claims",
         Refusal::TokenTooLarge { .. } => "token_too_large",
     }
 }

@@ -381,6 +381,7 @@ impl World {
             may_act: named,
             proven_key: proven,
             task: wish.task.clone(),
+            additional: wish.additional.clone(),
         }
     }
 }

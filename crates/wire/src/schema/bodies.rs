@@ -282,6 +282,7 @@ fn token_request() -> Value {
             "allowed_tools": told(json!({}), "The only tools it may be used with; one, or several."),
             "workspace": parameter("The workspace it is about."),
             "environment": parameter("The environment it is about."),
+            "additional_claims": told(json!({}), "Claims of the caller's own: a JSON object; in a form, the text of one."),
             "resource": told(json!({}), "An absolute URI, or several (RFC 8707 §2)."),
             "audience": told(json!({}), "The same under its name in RFC 8693."),
         }),

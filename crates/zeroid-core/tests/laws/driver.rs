@@ -289,6 +289,7 @@ impl Driver {
             may_act: named.map(|named| named.iter().map(|n| self.uris[*n].clone()).collect()),
             proven_key,
             task: wish.task.clone(),
+            additional: wish.additional.clone(),
         }
     }
 
