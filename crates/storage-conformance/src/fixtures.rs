@@ -90,6 +90,7 @@ pub fn policy(tenant: &Tenant, number: u64) -> PolicyRecord {
             delegable_scopes: scopes("c"),
             required_trust_level: Some(TrustLevel::VerifiedThirdParty),
             may_act: Some(vec!["spiffe://id.example/x/y/agent/z".parse().unwrap()]),
+            token_labels: ["team".to_owned(), "n\"asty".to_owned()].into(),
             expires_at: Some(at(9_999)),
             ..Policy::tenant_default(policy_id(number))
         },

@@ -1,7 +1,7 @@
 //! Claims: a view of a credential's lineage. The token and introspection are told by this one builder.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use zeroid_identity_model::{CredentialId, Identity, IdentityId, IdentityType, Status, SubType, TrustLevel};
 
 use crate::additional::AdditionalClaims;
@@ -94,6 +94,9 @@ pub struct Claims {
     /// The only workloads that may act on it (RFC 8693 §4.4).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub may_act: Option<Vec<MayActEntry>>,
+    /// Labels of its presenter when this was issued: those that its credential policy lists.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub labels: Option<Map<String, Value>>,
     /// The session it belongs to.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub session_id: Option<String>,
@@ -158,11 +161,12 @@ impl Claims {
     /// Tell the story of a record.
     ///
     /// `presenter` is the identity that holds it and `principal` the identity at the root of its chain, both
-    /// as the registry knows them when it is issued.
+    /// as the registry knows them when it is issued; `labels` are those of the presenter's that are told.
     pub fn of(
         record: &CredentialRecord,
         presenter: &Identity,
         principal: &Identity,
+        labels: Option<Map<String, Value>>,
         rules: &IssuerRules,
     ) -> Self {
         let told = match rules.profile {
@@ -207,6 +211,7 @@ impl Claims {
                 .may_act
                 .as_ref()
                 .map(|named| named.iter().map(|id| MayActEntry { sub: id.to_string() }).collect()),
+            labels,
             session_id: record.task.session_id.clone(),
             task_id: record.task.task_id.clone(),
             task_type: record.task.task_type.clone(),

@@ -71,7 +71,8 @@ pub fn decide(facts: &Facts<'_>, now: Timestamp) -> Result<Plan, Refusal> {
         additional,
         decided_by: decided_by.collect(),
     };
-    let claims = Claims::of(&record, facts.presenter.identity, facts.principal, facts.rules);
+    let (presenter, labels) = (&facts.presenter, facts.presenter.token_labels());
+    let claims = Claims::of(&record, presenter.identity, facts.principal, labels, facts.rules);
     Ok(Plan { record, claims })
 }
 

@@ -1,6 +1,7 @@
 //! What an issuance is decided by.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use zeroid_identity_model::{ApiKeyId, ClientId, CredentialId, Identity, SpiffeId, Timestamp};
 
 use crate::additional::AdditionalClaims;
@@ -150,6 +151,16 @@ impl<'a> Presenter<'a> {
             lists.iter().flatten().all(|list| list.contains(scope))
                 && self.policies_used().all(|policy| policy.delegable_scopes.contains(scope))
         })
+    }
+
+    /// Its labels that stand in the token: those which every policy that governs it lists (house rule C11). They are
+    /// told to whoever sees the token, so one policy that says nothing of them keeps them out.
+    pub fn token_labels(&self) -> Option<Map<String, Value>> {
+        let listed = |name: &String| self.policies_used().all(|policy| policy.token_labels.contains(name));
+        let names = self.policy.token_labels.iter().filter(|name| listed(name));
+        let told = names.filter_map(|name| Some((name.clone(), self.identity.labels.get(name)?.clone())));
+        let told: Map<String, Value> = told.collect();
+        Some(told).filter(|told| !told.is_empty())
     }
 
     /// What it used in the request, each of which a cut-off can name.

@@ -69,7 +69,7 @@ pub mod limits {
     pub use crate::delegation_route::MAX_ROUTE_TTL_SECONDS;
     pub use crate::facts::MAX_MAY_ACT;
     pub use crate::lineage::{MAX_DEPTH, MAX_LINKS};
-    pub use crate::policy::{MAX_POLICY_NAME_BYTES, MAX_TTL_SECONDS};
+    pub use crate::policy::{MAX_LABEL_NAME_BYTES, MAX_POLICY_NAME_BYTES, MAX_TOKEN_LABELS, MAX_TTL_SECONDS};
     pub use crate::scope::{MAX_SCOPE_BYTES, MAX_SCOPE_TEXT_BYTES, MAX_SCOPES};
     pub use crate::task::{MAX_TASK_BYTES, MAX_TOOLS};
 }

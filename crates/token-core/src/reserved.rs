@@ -85,6 +85,7 @@ mod tests {
             actor_proof: Some(text()),
             cnf: Some(Confirmation { jkt: "k".repeat(43).parse().unwrap() }),
             may_act: Some(vec![MayActEntry { sub: text() }]),
+            labels: Some(std::iter::once((text(), json!("x"))).collect()),
             session_id: Some(text()),
             task_id: Some(text()),
             task_type: Some(text()),
@@ -106,7 +107,7 @@ mod tests {
         for name in written.keys() {
             assert!(is_reserved(name), "{name}");
         }
-        assert!(written.len() >= 38, "{}", written.len());
+        assert!(written.len() >= 39, "{}", written.len());
     }
 
     #[test]

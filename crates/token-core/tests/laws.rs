@@ -322,6 +322,10 @@ proptest! {
             let decided: Vec<_> = record.decided_by.iter().map(|by| (by.policy, by.version)).collect();
             let asked_of: Vec<_> = policies(world, issued).iter().map(|policy| (policy.id, policy.version)).collect();
             prop_assert_eq!(decided, asked_of);
+            let listed = |name: &&&str| policies(world, issued).iter().all(|policy| policy.token_labels.contains(**name));
+            let shown: BTreeMap<_, _> = ["team", "tier"].iter().filter(listed).map(|name| (*name, &presenter.labels[*name])).collect();
+            let labels = claims.labels.iter().flatten().map(|(name, value)| (name.as_str(), value)).collect();
+            prop_assert_eq!(shown, labels, "labels of who presents it, by every policy's leave");
             let told = TaskClaims {
                 session_id: claims.session_id.clone(),
                 task_id: claims.task_id.clone(),

@@ -220,6 +220,7 @@ pub fn policy_view(
         "allowed_scopes": list(policy.allowed_scopes.as_ref()),
         "scopes_restricted": policy.allowed_scopes.is_some(),
         "delegable_scopes": policy.delegable_scopes,
+        "token_labels": policy.token_labels,
         "max_delegation_depth": policy.max_delegation_depth,
         "is_active": policy.is_active,
         "is_default": is_default,

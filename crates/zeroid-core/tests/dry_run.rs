@@ -67,6 +67,7 @@ fn policy(change: impl FnOnce(&mut NewPolicy)) -> NewPolicy {
         required_attestation: None,
         max_delegation_depth: Some(1),
         may_act: None,
+        token_labels: [].into(),
         expires_at: None,
     };
     change(&mut policy);

@@ -259,14 +259,22 @@ pub fn policies() -> impl Strategy<Value = Policy> {
     ];
     let lists =
         (option::weighted(0.3, scope_sets()), scope_sets(), option::weighted(0.08, vec(0..PARTIES, 3..6)));
-    (lists, 30..7200_u32, 0..40_u8, grants, any::<[u8; 16]>()).prop_map(
-        |((allowed_scopes, delegable_scopes, may_act), max_ttl_seconds, depth, allowed_grant_types, id)| {
+    let labels = btree_set(select(vec!["team", "tier", "no such label"]).prop_map(str::to_owned), 0..4);
+    (lists, 30..7200_u32, 0..40_u8, (grants, labels), any::<[u8; 16]>()).prop_map(
+        |(
+            (allowed_scopes, delegable_scopes, may_act),
+            max_ttl_seconds,
+            depth,
+            (allowed_grant_types, token_labels),
+            id,
+        )| {
             Policy {
                 allowed_scopes,
                 delegable_scopes,
                 max_ttl_seconds,
                 max_delegation_depth: depth.min(16),
                 allowed_grant_types,
+                token_labels,
                 may_act: may_act.map(|named| named.into_iter().filter_map(world::uri).collect()),
                 ..Policy::tenant_default(PolicyId::from_bytes(id))
             }

@@ -445,7 +445,7 @@ fn party(number: usize, limits: Limits) -> Option<Party> {
         publisher: String::new(),
         description: String::new(),
         capabilities: serde_json::Value::Null,
-        labels: serde_json::Value::Null,
+        labels: serde_json::json!({"team": format!("team-{number}"), "tier": number, "secret": true}),
         metadata: serde_json::Value::Null,
         created_at: now,
         created_by: String::new(),

@@ -213,7 +213,7 @@ fn introspection() -> Value {
             "properties": {
                 "active": flag(), "iss": text(), "sub": text(), "aud": list_of(text()), "exp": count(), "iat": count(),
                 "jti": id(), "scope": text(), "scopes": list_of(text()), "token_type": {"enum": ["Bearer", "DPoP"]},
-                "delegation_depth": count(), "mission_id": id(), "actor_proof": actor_proof(),
+                "delegation_depth": count(), "mission_id": id(), "actor_proof": actor_proof(), "labels": {"type": "object"},
             },
         }),
         "RFC 7662 §2.2; nothing but `active` when the token is not alive.",
@@ -311,7 +311,7 @@ fn policy() -> Value {
             "id": id(), "account_id": text(), "project_id": text(), "name": text(), "max_ttl_seconds": count(),
             "allowed_grant_types": list_of(grant_type()), "allowed_scopes": scopes(), "scopes_restricted": flag(),
             "delegable_scopes": scopes(), "max_delegation_depth": count(), "is_active": flag(), "is_default": flag(),
-            "created_at": time(), "updated_at": time(),
+            "token_labels": list_of(text()), "created_at": time(), "updated_at": time(),
         }),
         json!({
             "description": text(), "required_trust_level": trust_level(), "required_attestation": attestation(),

@@ -144,6 +144,7 @@ fn policy_members() -> Value {
         "description": nullable(text()),
         "allowed_grant_types": nullable(list_of(any_grant_type())),
         "delegable_scopes": told(nullable(scopes()), "May be passed on without being used."),
+        "token_labels": told(nullable(list_of(text())), "The labels of its identities that stand in their tokens, by name."),
         "required_trust_level": or_empty(trust_level()),
         "required_attestation": or_empty(attestation()),
         "max_delegation_depth": nullable(json!({"type": "integer", "minimum": 0, "maximum": MAX_DEPTH})),
