@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 use zeroid_token_core::limits::{MAX_DEPTH, MAX_TTL_SECONDS};
 
 use super::words::{
-    any_grant_type, attestation, flag, id, identity_type, nullable, or_empty, scopes, status, sub_type, text,
-    time, told, trust_level, uri,
+    any_grant_type, attestation, flag, id, identity_type, nullable, one_of, or_empty, scopes, status,
+    sub_type, text, time, told, trust_level, uri,
 };
 use super::{Named, closed, list_of};
+use crate::evaluation::ProofWord;
 use crate::workload_proofs::{MAX_PROOF_AUDIENCE_BYTES, MAX_PROOF_NONCE_BYTES};
 
 /// Every schema of a body.
@@ -245,6 +246,15 @@ fn evaluation() -> Value {
             "audience": nullable(list_of(text())),
             "ttl_seconds": nullable(json!({"type": "integer", "minimum": 1})),
             "may_act": nullable(list_of(uri())),
+            "client_id": told(or_empty(text()), "The client that would authenticate."),
+            "proof": told(nullable(one_of(ProofWord::ALL.into_iter().map(ProofWord::as_str))), "How the actor of an exchange would prove itself."),
+            "session_id": nullable(text()),
+            "task_id": nullable(text()),
+            "task_type": nullable(text()),
+            "workspace": nullable(text()),
+            "environment": nullable(text()),
+            "allowed_tools": nullable(list_of(text())),
+            "additional_claims": nullable(json!({"type": "object"})),
             "dpop_jkt": told(or_empty(text()), "The thumbprint of the key of which a proof would come."),
         }),
     )
