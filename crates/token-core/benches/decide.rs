@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::strategy::{Just, Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use zeroid_token_core::strategies::{Limits, Proof, Step, Wish, World, WorldPlan};
-use zeroid_token_core::{AdditionalClaims, GrantType, Policy, Profile, ScopeSet, TaskClaims};
+use zeroid_token_core::{AdditionalClaims, Claims, GrantType, Policy, Profile, ScopeSet, TaskClaims};
 
 /// A chain of this many hops, all alike.
 fn chain(hops: usize) -> Option<World> {
@@ -86,5 +86,19 @@ fn decisions(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, decisions);
+fn claims(c: &mut Criterion) {
+    for hops in [0, 3] {
+        let Some(world) = chain(hops) else { continue };
+        let Some(claims) = world.issued.last().map(|issued| &issued.claims) else { continue };
+        c.bench_function(&format!("claims written, {hops} hops"), |b| {
+            b.iter(|| serde_json::to_vec(black_box(claims)));
+        });
+        let Ok(text) = serde_json::to_vec(claims) else { continue };
+        c.bench_function(&format!("claims read, {hops} hops"), |b| {
+            b.iter(|| serde_json::from_slice::<Claims>(black_box(&text)));
+        });
+    }
+}
+
+criterion_group!(benches, decisions, claims);
 criterion_main!(benches);

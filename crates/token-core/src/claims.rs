@@ -10,6 +10,7 @@ use crate::key_id::Thumbprint;
 use crate::lineage::Link;
 use crate::record::CredentialRecord;
 use crate::scope::ScopeSet;
+use crate::task::TaskClaims;
 
 /// The claims of a workload credential (RFC 9068 §2.2, RFC 8693 §4, and the house's own).
 ///
@@ -97,24 +98,9 @@ pub struct Claims {
     /// Labels of its presenter when this was issued: those that its credential policy lists.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub labels: Option<Map<String, Value>>,
-    /// The session it belongs to.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub session_id: Option<String>,
-    /// The task it is for.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub task_id: Option<String>,
-    /// What kind of task that is.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub task_type: Option<String>,
-    /// The only tools it may be used with.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub allowed_tools: Option<Vec<String>>,
-    /// The workspace it is about.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub workspace: Option<String>,
-    /// The environment it is about.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub environment: Option<String>,
+    /// What it is for, each claim beside the others.
+    #[serde(flatten)]
+    pub task: TaskClaims,
     /// `workload`; marks the profile `rfc8693`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub principal_type: Option<String>,
@@ -212,12 +198,7 @@ impl Claims {
                 .as_ref()
                 .map(|named| named.iter().map(|id| MayActEntry { sub: id.to_string() }).collect()),
             labels,
-            session_id: record.task.session_id.clone(),
-            task_id: record.task.task_id.clone(),
-            task_type: record.task.task_type.clone(),
-            allowed_tools: record.task.allowed_tools.clone(),
-            workspace: record.task.workspace.clone(),
-            environment: record.task.environment.clone(),
+            task: record.task.clone(),
             principal_type: matches!(rules.profile, Profile::Rfc8693).then(|| "workload".to_owned()),
             additional: record.additional.clone(),
         }

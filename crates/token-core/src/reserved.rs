@@ -48,6 +48,7 @@ mod tests {
     use super::*;
     use crate::additional::AdditionalClaims;
     use crate::claims::{Act, Claims, Confirmation, MayActEntry};
+    use crate::task::TaskClaims;
 
     fn full() -> Claims {
         let text = || "x".to_owned();
@@ -86,12 +87,14 @@ mod tests {
             cnf: Some(Confirmation { jkt: "k".repeat(43).parse().unwrap() }),
             may_act: Some(vec![MayActEntry { sub: text() }]),
             labels: Some(std::iter::once((text(), json!("x"))).collect()),
-            session_id: Some(text()),
-            task_id: Some(text()),
-            task_type: Some(text()),
-            allowed_tools: Some(vec![text()]),
-            workspace: Some(text()),
-            environment: Some(text()),
+            task: TaskClaims {
+                session_id: Some(text()),
+                task_id: Some(text()),
+                task_type: Some(text()),
+                allowed_tools: Some(vec![text()]),
+                workspace: Some(text()),
+                environment: Some(text()),
+            },
             principal_type: Some(text()),
             additional: AdditionalClaims::default(),
         }
