@@ -31,8 +31,9 @@ const RESERVED: &[&str] = &[
     "email", "email_verified", "phone_number", "phone_number_verified", "preferred_username", "given_name",
     "family_name", "_claim_names", "_claim_sources",
     // What readers take authority from (RFC 9068 §2.2.3.1; products that have names of their own for it).
-    "groups", "roles", "entitlements", "permissions", "authorities", "scp", "upn", "tid", "oid", "appid",
-    "realm_access", "resource_access",
+    "groups", "roles", "entitlements", "permissions", "authorities", "scp", "upn", "tid", "oid", "appid", "tenant",
+    "tenant_id", "org_id", "realm_access", "resource_access", "typ", "token_use", "vot", "vtm",
+    "https://aws.amazon.com/tags", "https://aws.amazon.com/source_identity",
     // The parameter itself, and a name with which objects are changed where claims are copied in JavaScript.
     "additional_claims", "__proto__",
 ];
