@@ -58,6 +58,10 @@ fn what_a_caller_says_is_in_the_token_at_introspection_and_below() {
         }
         assert_eq!((&told["run"], &seen["run"]), (&json!(7), &json!(7)));
     }
+    let stored = client.get(&format!("/credentials/{}", claims(&leaf)["jti"].as_str().unwrap())).json;
+    let mut all = said.clone();
+    all["run"] = json!(7);
+    assert_eq!(stored["additional_claims"], all, "as an operator sees it");
     refused(&hop(&client, &child, &boss.api_key, json!({"run": 8})), "`run` is inherited");
     refused(&hop(&client, &child, &boss.api_key, json!({"department": null})), "`department` is inherited");
 }

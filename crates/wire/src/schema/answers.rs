@@ -357,7 +357,8 @@ fn credential() -> Value {
             "max_delegation_depth": count(), "mission_id": id(),
         }),
         json!({
-            "requested_scopes": scopes(), "parent_jti": id(), "delegated_by_wimse_uri": uri(),
+            "requested_scopes": scopes(), "client_id": text(), "parent_jti": id(), "delegated_by_wimse_uri": uri(),
+            "task": {"type": "object"}, "additional_claims": {"type": "object"},
             "dpop_key_thumbprint": text(), "revoked_at": time(), "revoke_reason": text(),
             "actor_proof": actor_proof(), "delegation_route_id": id(),
         }),
