@@ -43,7 +43,9 @@ fn rfc9701_section_5_what_a_signed_answer_says() {
         let server = Server::start_with(&[("ZEROID_SIGNING_ALGORITHM", algorithm)]);
         let client = server.client();
         let agent = register(&client, "aide", json!({"allowed_scopes": ["read", "write"]}));
-        let token = issue(&client, &agent.api_key, "read").token();
+        let body = json!({"grant_type": "api_key", "api_key": agent.api_key, "scope": "read",
+                          "additional_claims": {"department": "billing"}});
+        let token = client.post("/oauth2/token", &body).token();
         let who = resource_server(&client, "resource server");
         let answer = ask(&client, SIGNED, Some(&who), &json!({"token": token}));
         let (header, claims) = opened(&client, &answer);
@@ -58,6 +60,7 @@ fn rfc9701_section_5_what_a_signed_answer_says() {
         assert!(claims["iat"].is_i64());
         assert_eq!(claims["token_introspection"], introspect(&client, &token).json);
         assert_eq!(claims["token_introspection"]["scope"], "read");
+        assert_eq!(claims["token_introspection"]["department"], "billing", "the caller's own word");
         let mut names: Vec<&String> = claims.as_object().unwrap().keys().collect();
         names.sort();
         assert_eq!(names, ["aud", "iat", "iss", "token_introspection"], "no `sub`, no `exp`: RFC 9701 §5");

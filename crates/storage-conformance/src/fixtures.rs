@@ -10,8 +10,8 @@ use zeroid_storage::{
     PolicyRecord, SecretHash, SigningKeyRecord, StoreError,
 };
 use zeroid_token_core::{
-    Audience, CredentialRecord, DecidedBy, GrantType, Lineage, Link, Order, Policy, ScopeSet, Source,
-    TaskClaims,
+    AdditionalClaims, Audience, CredentialRecord, DecidedBy, GrantType, Lineage, Link, Order, Policy,
+    ScopeSet, Source, TaskClaims,
 };
 
 use crate::Shared;
@@ -90,6 +90,7 @@ pub fn policy(tenant: &Tenant, number: u64) -> PolicyRecord {
             delegable_scopes: scopes("c"),
             required_trust_level: Some(TrustLevel::VerifiedThirdParty),
             may_act: Some(vec!["spiffe://id.example/x/y/agent/z".parse().unwrap()]),
+            token_labels: ["team".to_owned(), "n\"asty".to_owned()].into(),
             expires_at: Some(at(9_999)),
             ..Policy::tenant_default(policy_id(number))
         },
@@ -265,8 +266,16 @@ pub fn record(lineage: Lineage) -> CredentialRecord {
             allowed_tools: Some(Vec::new()),
             ..TaskClaims::default()
         },
+        additional: additional(),
         decided_by: vec![DecidedBy { policy: policy_id(1), version: 1 }],
     }
+}
+
+fn additional() -> AdditionalClaims {
+    let claims =
+        json!({"department": "billing", "cost": 0.1, "https://acme.example/tier": {"of": ["ä", null, -7]}});
+    let claims = claims.as_object().cloned().unwrap_or_default();
+    AdditionalClaims::asked_for(claims).expect("within the bounds")
 }
 
 /// What stores a record, decided by facts read at an epoch.

@@ -10,7 +10,8 @@ use zeroid_identity_model::{
 };
 use zeroid_storage::StoreError;
 use zeroid_token_core::{
-    Audience, CredentialRecord, DecidedBy, Lineage, Link, Order, ScopeSet, Source, TaskClaims,
+    AdditionalClaims, Audience, CredentialRecord, DecidedBy, Lineage, Link, Order, ScopeSet, Source,
+    TaskClaims,
 };
 
 use crate::error::corrupt;
@@ -66,6 +67,8 @@ struct Record<'r> {
     workspace: Option<&'r str>,
     #[b(20)]
     environment: Option<&'r str>,
+    #[n(21)]
+    additional: Option<String>,
 }
 
 #[derive(Encode, Decode)]
@@ -133,6 +136,7 @@ pub(crate) fn pack(record: &CredentialRecord) -> Result<Vec<u8>, StoreError> {
         confirmation,
         may_act,
         task,
+        additional,
         decided_by,
     } = record;
     let TaskClaims { session_id, task_id, task_type, allowed_tools, workspace, environment } = task;
@@ -162,6 +166,7 @@ pub(crate) fn pack(record: &CredentialRecord) -> Result<Vec<u8>, StoreError> {
         allowed_tools: allowed_tools.as_ref().map(|tools| tools.iter().map(String::as_str).collect()),
         workspace: workspace.as_deref(),
         environment: environment.as_deref(),
+        additional: written(additional)?,
     };
     let mut bytes = Vec::with_capacity(512);
     minicbor::encode(&packed, &mut bytes).map_err(|error| corrupt(WHAT, error))?;
@@ -203,6 +208,7 @@ pub(crate) fn unpack(bytes: &[u8]) -> Result<CredentialRecord, StoreError> {
             workspace: packed.workspace.map(str::to_owned),
             environment: packed.environment.map(str::to_owned),
         },
+        additional: packed.additional.as_deref().map_or_else(|| Ok(AdditionalClaims::default()), read)?,
         decided_by: packed.decided_by.iter().map(Decided::unpack).collect(),
     })
 }
@@ -274,6 +280,16 @@ impl Decided {
     fn unpack(&self) -> DecidedBy {
         DecidedBy { policy: PolicyId::from_bytes(*self.policy), version: self.version }
     }
+}
+
+/// As JSON, since they can be any.
+fn written(additional: &AdditionalClaims) -> Result<Option<String>, StoreError> {
+    let some = Some(additional).filter(|additional| !additional.is_empty());
+    some.map(serde_json::to_string).transpose().map_err(|error| corrupt(WHAT, error))
+}
+
+fn read(text: &str) -> Result<AdditionalClaims, StoreError> {
+    serde_json::from_str(text).map_err(|error| corrupt(WHAT, error))
 }
 
 fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, StoreError> {

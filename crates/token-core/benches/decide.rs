@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::strategy::{Just, Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use zeroid_token_core::strategies::{Limits, Proof, Step, Wish, World, WorldPlan};
-use zeroid_token_core::{GrantType, Policy, Profile, ScopeSet, TaskClaims};
+use zeroid_token_core::{AdditionalClaims, Claims, GrantType, Policy, Profile, ScopeSet, TaskClaims};
 
 /// A chain of this many hops, all alike.
 fn chain(hops: usize) -> Option<World> {
@@ -34,6 +34,7 @@ fn chain(hops: usize) -> Option<World> {
         may_act: None,
         proven_key: None,
         task: TaskClaims::default(),
+        additional: AdditionalClaims::default(),
     };
     let mut steps = vec![Step::Issue { party: 0, proof: Proof::ApiKey, wish: wish.clone() }];
     for hop in 0..hops {
@@ -61,6 +62,7 @@ fn decisions(c: &mut Criterion) {
             may_act: None,
             proven_key: None,
             task: TaskClaims::default(),
+            additional: AdditionalClaims::default(),
         };
         let step = Step::Exchange {
             subject: hops,
@@ -84,5 +86,19 @@ fn decisions(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, decisions);
+fn claims(c: &mut Criterion) {
+    for hops in [0, 3] {
+        let Some(world) = chain(hops) else { continue };
+        let Some(claims) = world.issued.last().map(|issued| &issued.claims) else { continue };
+        c.bench_function(&format!("claims written, {hops} hops"), |b| {
+            b.iter(|| serde_json::to_vec(black_box(claims)));
+        });
+        let Ok(text) = serde_json::to_vec(claims) else { continue };
+        c.bench_function(&format!("claims read, {hops} hops"), |b| {
+            b.iter(|| serde_json::from_slice::<Claims>(black_box(&text)));
+        });
+    }
+}
+
+criterion_group!(benches, decisions, claims);
 criterion_main!(benches);

@@ -66,6 +66,7 @@ fn record(lineage: Lineage, now: Timestamp) -> Result<CredentialRecord, Box<dyn 
         confirmation: None,
         may_act: None,
         task: zeroid_token_core::TaskClaims::default(),
+        additional: zeroid_token_core::AdditionalClaims::default(),
         decided_by: Vec::new(),
     })
 }

@@ -1,14 +1,16 @@
 //! Claims: a view of a credential's lineage. The token and introspection are told by this one builder.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use zeroid_identity_model::{CredentialId, Identity, IdentityId, IdentityType, Status, SubType, TrustLevel};
 
+use crate::additional::AdditionalClaims;
 use crate::facts::{IssuerRules, Profile};
 use crate::key_id::Thumbprint;
 use crate::lineage::Link;
 use crate::record::CredentialRecord;
 use crate::scope::ScopeSet;
+use crate::task::TaskClaims;
 
 /// The claims of a workload credential (RFC 9068 §2.2, RFC 8693 §4, and the house's own).
 ///
@@ -93,27 +95,19 @@ pub struct Claims {
     /// The only workloads that may act on it (RFC 8693 §4.4).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub may_act: Option<Vec<MayActEntry>>,
-    /// The session it belongs to.
+    /// Labels of its presenter when this was issued: those that its credential policy lists.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub session_id: Option<String>,
-    /// The task it is for.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub task_id: Option<String>,
-    /// What kind of task that is.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub task_type: Option<String>,
-    /// The only tools it may be used with.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub allowed_tools: Option<Vec<String>>,
-    /// The workspace it is about.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub workspace: Option<String>,
-    /// The environment it is about.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub environment: Option<String>,
+    pub labels: Option<Map<String, Value>>,
+    /// What it is for, each claim beside the others.
+    #[serde(flatten)]
+    pub task: TaskClaims,
     /// `workload`; marks the profile `rfc8693`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub principal_type: Option<String>,
+    /// What the caller wanted to be told of it; read back, everything else that stands in the token. No name of the
+    /// members above is among them ([`crate::is_reserved`]), so that nothing is said twice.
+    #[serde(flatten)]
+    pub additional: AdditionalClaims,
 }
 
 /// One actor, and those who acted before it (RFC 8693 §4.1).
@@ -153,11 +147,12 @@ impl Claims {
     /// Tell the story of a record.
     ///
     /// `presenter` is the identity that holds it and `principal` the identity at the root of its chain, both
-    /// as the registry knows them when it is issued.
+    /// as the registry knows them when it is issued; `labels` are those of the presenter's that are told.
     pub fn of(
         record: &CredentialRecord,
         presenter: &Identity,
         principal: &Identity,
+        labels: Option<Map<String, Value>>,
         rules: &IssuerRules,
     ) -> Self {
         let told = match rules.profile {
@@ -202,13 +197,10 @@ impl Claims {
                 .may_act
                 .as_ref()
                 .map(|named| named.iter().map(|id| MayActEntry { sub: id.to_string() }).collect()),
-            session_id: record.task.session_id.clone(),
-            task_id: record.task.task_id.clone(),
-            task_type: record.task.task_type.clone(),
-            allowed_tools: record.task.allowed_tools.clone(),
-            workspace: record.task.workspace.clone(),
-            environment: record.task.environment.clone(),
+            labels,
+            task: record.task.clone(),
             principal_type: matches!(rules.profile, Profile::Rfc8693).then(|| "workload".to_owned()),
+            additional: record.additional.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use zeroid_identity_model::{SpiffeId, Timestamp};
 
+use crate::additional::AdditionalClaims;
 use crate::audience::Audience;
 use crate::ceiling::Side;
 use crate::claims::Claims;
@@ -52,6 +53,7 @@ pub fn decide(facts: &Facts<'_>, now: Timestamp) -> Result<Plan, Refusal> {
     let confirmation = confirmation(facts, parent.as_ref())?;
     let may_act = may_act(facts, parent.as_ref());
     let task = task(facts, parent.as_ref())?;
+    let additional = additional(facts, parent.as_ref())?;
     let expires_at = expiry(facts, parent.as_ref(), now)?;
     let decided_by =
         facts.presenter.policies().map(|policy| DecidedBy { policy: policy.id, version: policy.version });
@@ -68,9 +70,11 @@ pub fn decide(facts: &Facts<'_>, now: Timestamp) -> Result<Plan, Refusal> {
         confirmation,
         may_act,
         task,
+        additional,
         decided_by: decided_by.collect(),
     };
-    let claims = Claims::of(&record, facts.presenter.identity, facts.principal, facts.rules);
+    let (presenter, labels) = (&facts.presenter, facts.presenter.token_labels());
+    let claims = Claims::of(&record, presenter.identity, facts.principal, labels, facts.rules);
     Ok(Plan { record: Arc::new(record), claims: Box::new(claims) })
 }
 
@@ -250,6 +254,18 @@ fn task(facts: &Facts<'_>, parent: Option<&Parent<'_>>) -> Result<TaskClaims, Re
         Some(parent) if parent.proof.route().is_some() => parent.record.task.inherited_by(&asked.unproven()),
         Some(parent) => parent.record.task.inherited_by(asked),
     }
+}
+
+/// Whatever else is said is inherited as it is. Who proved nothing adds nothing (house rule C8).
+fn additional(facts: &Facts<'_>, parent: Option<&Parent<'_>>) -> Result<AdditionalClaims, Refusal> {
+    let asked = &facts.asked.additional;
+    let proven = parent.is_none_or(|parent| parent.proof.route().is_none());
+    let none = AdditionalClaims::default();
+    let held = parent.map_or(&none, |parent| &parent.record.additional);
+    if held.is_empty() && asked.is_empty() {
+        return Ok(none);
+    }
+    Ok(held.inherited_by(if proven { asked } else { &none })?)
 }
 
 /// The smallest of every bound (house rule P1), in whole seconds.

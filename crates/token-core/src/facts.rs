@@ -1,8 +1,10 @@
 //! What an issuance is decided by.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use zeroid_identity_model::{ApiKeyId, ClientId, CredentialId, Identity, SpiffeId, Timestamp};
 
+use crate::additional::AdditionalClaims;
 use crate::audience::Audience;
 use crate::ceiling::{Ceiling, Side};
 use crate::delegation_route::DelegationRoute;
@@ -151,6 +153,16 @@ impl<'a> Presenter<'a> {
         })
     }
 
+    /// Its labels that stand in the token: those which every policy that governs it lists (house rule C11). They are
+    /// told to whoever sees the token, so one policy that says nothing of them keeps them out.
+    pub fn token_labels(&self) -> Option<Map<String, Value>> {
+        let listed = |name: &String| self.policies_used().all(|policy| policy.token_labels.contains(name));
+        let names = self.policy.token_labels.iter().filter(|name| listed(name));
+        let told = names.filter_map(|name| Some((name.clone(), self.identity.labels.get(name)?.clone())));
+        let told: Map<String, Value> = told.collect();
+        Some(told).filter(|told| !told.is_empty())
+    }
+
     /// What it used in the request, each of which a cut-off can name.
     pub fn used(&self) -> impl Iterator<Item = Source> + '_ {
         let key = self.key.as_ref().map(|key| Source::ApiKey(key.id));
@@ -228,6 +240,8 @@ pub struct Asked {
     pub may_act: Option<Vec<SpiffeId>>,
     /// What it is for.
     pub task: TaskClaims,
+    /// What else is to be told of it.
+    pub additional: AdditionalClaims,
     /// The key of which the request carried a valid proof (RFC 9449 §4.3).
     pub proven_key: Option<ProvenKey>,
 }

@@ -16,6 +16,7 @@ mod live;
 mod proven_key;
 mod record;
 
+mod additional;
 mod audience;
 mod ceiling;
 mod claims;
@@ -25,11 +26,13 @@ mod facts;
 mod policy;
 mod refusal;
 mod requirements;
+mod reserved;
 mod task;
 
 #[cfg(feature = "proptest")]
 pub mod strategies;
 
+pub use additional::{AdditionalClaims, AdditionalClaimsError};
 pub use audience::{Audience, AudienceError};
 pub use ceiling::{Ceiling, Side};
 pub use claims::{Act, Claims, Confirmation, MayActEntry};
@@ -50,6 +53,7 @@ pub use proven_key::ProvenKey;
 pub use record::{CredentialRecord, DecidedBy};
 pub use refusal::{OAuthCode, Refusal, ScopeRefused};
 pub use requirements::{Requirements, Unmet};
+pub use reserved::is_reserved;
 pub use scope::{Scope, ScopeError, ScopeSet};
 pub use strict_json::{MAX_JSON_DEPTH, StrictJsonError, parse_json_object_strict};
 pub use task::{TaskClaimError, TaskClaims};
@@ -57,12 +61,15 @@ pub use verified::{Unverified, Verified};
 
 /// The bounds of this crate's values.
 pub mod limits {
+    pub use crate::additional::{
+        MAX_ADDITIONAL_BYTES, MAX_ADDITIONAL_CLAIMS, MAX_ADDITIONAL_DEPTH, MAX_ADDITIONAL_NAME_BYTES,
+    };
     pub use crate::audience::{MAX_AUDIENCES, MAX_RESOURCE_BYTES};
     pub use crate::client::MAX_CLIENT_NAME_BYTES;
     pub use crate::delegation_route::MAX_ROUTE_TTL_SECONDS;
     pub use crate::facts::MAX_MAY_ACT;
     pub use crate::lineage::{MAX_DEPTH, MAX_LINKS};
-    pub use crate::policy::{MAX_POLICY_NAME_BYTES, MAX_TTL_SECONDS};
+    pub use crate::policy::{MAX_LABEL_NAME_BYTES, MAX_POLICY_NAME_BYTES, MAX_TOKEN_LABELS, MAX_TTL_SECONDS};
     pub use crate::scope::{MAX_SCOPE_BYTES, MAX_SCOPE_TEXT_BYTES, MAX_SCOPES};
     pub use crate::task::{MAX_TASK_BYTES, MAX_TOOLS};
 }

@@ -15,6 +15,12 @@ pub const MAX_POLICY_NAME_BYTES: usize = 255;
 /// Longest lifetime a policy can allow, in seconds: 90 days.
 pub const MAX_TTL_SECONDS: u32 = 7_776_000;
 
+/// Most labels that a policy lets into tokens.
+pub const MAX_TOKEN_LABELS: usize = 16;
+
+/// Longest name of such a label, in bytes.
+pub const MAX_LABEL_NAME_BYTES: usize = 128;
+
 /// How strongly an identity was attested, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,6 +74,10 @@ pub struct Policy {
     pub max_delegation_depth: u8,
     /// The only workloads that may act on its identities' tokens (RFC 8693 §4.4); absent when any may.
     pub may_act: Option<Vec<SpiffeId>>,
+    /// The labels of its identities that stand in their tokens, by name; none when empty, which it is in policies of
+    /// before that was possible.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub token_labels: BTreeSet<String>,
     /// Whether it is in force. One that is not permits nothing.
     pub is_active: bool,
     /// When it ends by itself.
@@ -93,6 +103,11 @@ pub enum PolicyError {
     /// The depth is beyond the bound.
     #[error("max_delegation_depth must be 0 to {MAX_DEPTH}")]
     Depth,
+    /// Too many labels, or a name that is none.
+    #[error(
+        "token_labels must be at most {MAX_TOKEN_LABELS} names of 1 to {MAX_LABEL_NAME_BYTES} bytes without control characters"
+    )]
+    Labels,
 }
 
 impl Policy {
@@ -110,7 +125,14 @@ impl Policy {
         if !(1..=MAX_TTL_SECONDS).contains(&self.max_ttl_seconds) {
             return Err(PolicyError::Ttl);
         }
-        if self.max_delegation_depth > MAX_DEPTH { Err(PolicyError::Depth) } else { Ok(()) }
+        if self.max_delegation_depth > MAX_DEPTH {
+            return Err(PolicyError::Depth);
+        }
+        let is_name = |name: &String| {
+            (1..=MAX_LABEL_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
+        };
+        let named = self.token_labels.len() <= MAX_TOKEN_LABELS && self.token_labels.iter().all(is_name);
+        if named { Ok(()) } else { Err(PolicyError::Labels) }
     }
 
     /// The policy of identities that name none: an hour, the grants of machines, five hops, no ceiling.
@@ -132,6 +154,7 @@ impl Policy {
             required_attestation: None,
             max_delegation_depth: 5,
             may_act: None,
+            token_labels: BTreeSet::new(),
             is_active: true,
             expires_at: None,
         }
@@ -159,6 +182,8 @@ impl Policy {
             Some("required_trust_level")
         } else if self.required_attestation < ceiling.required_attestation {
             Some("required_attestation")
+        } else if !self.token_labels.is_subset(&ceiling.token_labels) {
+            Some("token_labels")
         } else {
             None
         }

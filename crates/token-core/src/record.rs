@@ -5,6 +5,7 @@ use zeroid_identity_model::{
     CredentialId, DelegationRouteId, IdentityId, PolicyId, SpiffeId, Tenant, Timestamp,
 };
 
+use crate::additional::AdditionalClaims;
 use crate::audience::Audience;
 use crate::grant::GrantType;
 use crate::key_id::Thumbprint;
@@ -54,6 +55,9 @@ pub struct CredentialRecord {
     /// What it is for.
     #[serde(skip_serializing_if = "TaskClaims::is_empty", default)]
     pub task: TaskClaims,
+    /// What else is told of it, by the word of whoever asked.
+    #[serde(skip_serializing_if = "AdditionalClaims::is_empty", default)]
+    pub additional: AdditionalClaims,
     /// The policies that decided it.
     pub decided_by: Vec<DecidedBy>,
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use zeroid_identity_model::{MayNotAct, TrustLevel};
 
+use crate::additional::AdditionalClaimsError;
 use crate::ceiling::Side;
 use crate::grant::GrantType;
 use crate::lineage::LineageTooLong;
@@ -147,6 +148,9 @@ pub enum Refusal {
         "`{0}` is inherited from the subject token; allowed_tools can be narrowed, and nothing else changed"
     )]
     TaskClaim(&'static str),
+    /// An additional claim that is reserved or would change, or too many of them.
+    #[error("additional_claims: {0}")]
+    Additional(#[from] AdditionalClaimsError),
     /// The token would be larger than clients accept.
     #[error("token would be {bytes} bytes long, at most {max} allowed")]
     TokenTooLarge {
@@ -169,7 +173,9 @@ impl Refusal {
             | Self::NotNamedByMayAct => OAuthCode::InvalidGrant,
             Self::SenderProofMissing => OAuthCode::InvalidDpopProof,
             Self::ChainTooDeep { .. } | Self::ScopeMissing | Self::NothingLeft(_) => OAuthCode::InvalidScope,
-            Self::Lineage(_) | Self::TaskClaim(_) | Self::TokenTooLarge { .. } => OAuthCode::InvalidRequest,
+            Self::Lineage(_) | Self::TaskClaim(_) | Self::Additional(_) | Self::TokenTooLarge { .. } => {
+                OAuthCode::InvalidRequest
+            }
             Self::Target(_) => OAuthCode::InvalidTarget,
             Self::PolicyInactive
             | Self::PolicyExpired

@@ -83,6 +83,7 @@ fn policy() -> Policy {
         required_attestation: None,
         max_delegation_depth: 5,
         may_act: None,
+        token_labels: std::collections::BTreeSet::new(),
         is_active: true,
         expires_at: None,
     }

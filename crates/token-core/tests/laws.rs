@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashSet};
 use proptest::prelude::*;
 use zeroid_identity_model::{Owner, Status};
 use zeroid_token_core::strategies::{Cut, Issued, Proof, Step, World, WorldPlan, plans};
-use zeroid_token_core::{Act, GrantType, Policy, Profile, Refusal, Scope, TaskClaims, live};
+use zeroid_token_core::{
+    Act, AdditionalClaims, Claims, GrantType, Policy, Profile, Refusal, Scope, TaskClaims, live,
+};
 
 /// Who presented each credential from the root to this one, found by walking up.
 fn ancestors(world: &World, at: usize) -> Vec<usize> {
@@ -173,6 +175,7 @@ proptest! {
             }
             let Some(parent) = issued.parent else {
                 prop_assert_eq!(&record.task, &issued.asked.task);
+                prop_assert_eq!(&record.additional, &issued.asked.additional);
                 prop_assert_eq!(record.confirmation.as_ref(), issued.asked.proven_key.as_ref().map(|key| &key.thumbprint));
                 return Ok(());
             };
@@ -187,6 +190,14 @@ proptest! {
                 prop_assert!(held.is_none() || *held == kept, "{held:?} became {kept:?}");
                 prop_assert!(issued.route.is_none() || *held == kept, "{kept:?} by nobody's word");
             }
+            let none = AdditionalClaims::default();
+            let by_word = if issued.route.is_some() { &none } else { &issued.asked.additional };
+            let members = |of: &AdditionalClaims| of.members().clone();
+            // Equal names have equal values, or there would be no child.
+            let (mut held, own) = (members(&parent.record.additional), members(by_word));
+            prop_assert!(own.iter().all(|(name, value)| held.get(name).is_none_or(|held| held == value)));
+            held.extend(own);
+            prop_assert_eq!(members(&record.additional), held, "what is said besides");
             if let Some(bound) = &parent.record.confirmation {
                 let key = record.confirmation.as_ref();
                 prop_assert!(key.is_some(), "sender binding was lost");
@@ -311,15 +322,18 @@ proptest! {
             let decided: Vec<_> = record.decided_by.iter().map(|by| (by.policy, by.version)).collect();
             let asked_of: Vec<_> = policies(world, issued).iter().map(|policy| (policy.id, policy.version)).collect();
             prop_assert_eq!(decided, asked_of);
-            let told = TaskClaims {
-                session_id: claims.session_id.clone(),
-                task_id: claims.task_id.clone(),
-                task_type: claims.task_type.clone(),
-                allowed_tools: claims.allowed_tools.clone(),
-                workspace: claims.workspace.clone(),
-                environment: claims.environment.clone(),
-            };
-            prop_assert_eq!(&told, &record.task);
+            let listed = |name: &&&str| policies(world, issued).iter().all(|policy| policy.token_labels.contains(**name));
+            let shown: BTreeMap<_, _> = ["team", "tier"].iter().filter(listed).map(|name| (*name, &presenter.labels[*name])).collect();
+            let labels = claims.labels.iter().flatten().map(|(name, value)| (name.as_str(), value)).collect();
+            prop_assert_eq!(shown, labels, "labels of who presents it, by every policy's leave");
+            prop_assert_eq!(&claims.task, &record.task);
+            let written = serde_json::to_value(claims).unwrap();
+            let alone = serde_json::to_value(Claims { additional: AdditionalClaims::default(), ..claims.clone() }).unwrap();
+            let (mut all, said) = (alone.as_object().unwrap().clone(), record.additional.members().clone());
+            prop_assert!(said.keys().all(|name| !all.contains_key(name)), "a word against ours: {said:?}");
+            all.extend(said);
+            prop_assert_eq!(written.as_object().unwrap(), &all, "what is ours, and what is theirs beside it");
+            prop_assert_eq!(&serde_json::from_value::<Claims>(written).unwrap(), claims);
             prop_assert_eq!(record.route(), issued.route.as_ref().map(|route| route.id));
             prop_assert_eq!(claims.actor_proof.as_deref(), (issued.proof == Proof::Route).then_some("policy"));
             if let (Some(route), Some(parent)) = (&issued.route, issued.parent) {
@@ -352,7 +366,7 @@ fn the_sequences_reach_deep_chains_and_every_kind_of_step() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let (mut deepest, mut delegated, mut dead, mut narrowed) = (0, 0, 0, 0);
-    let (mut inherited, mut routed) = ([0; 4], 0);
+    let (mut inherited, mut routed) = ([0; 5], 0);
     let mut ways: BTreeMap<String, usize> = BTreeMap::new();
     let mut cut = HashSet::new();
     for _ in 0..200 {
@@ -370,6 +384,7 @@ fn the_sequences_reach_deep_chains_and_every_kind_of_step() {
                     held.audience.is_binding(),
                     held.may_act.is_some(),
                     held.task.allowed_tools.is_some(),
+                    !held.additional.is_empty(),
                 ]
             });
             for (count, there) in inherited.iter_mut().zip(restricted.into_iter().flatten()) {

@@ -1,5 +1,7 @@
 //! Bodies of the administrative routes, from JSON to the domain.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use zeroid_identity_model::{
     ExternalId, IdentityId, IdentityType, Owner, PolicyId, SpiffeId, Status, SubType, Timestamp, TrustLevel,
@@ -145,6 +147,8 @@ pub struct PolicyBody {
     pub max_delegation_depth: Option<u8>,
     /// `may_act`.
     pub may_act: Option<Vec<SpiffeId>>,
+    /// `token_labels`.
+    pub token_labels: BTreeSet<String>,
     /// `expires_at`.
     pub expires_at: Option<Timestamp>,
 }
@@ -172,6 +176,8 @@ pub struct PolicyPatchBody {
     pub max_delegation_depth: Option<u8>,
     /// `may_act`; `""` lifts it.
     pub may_act: Option<Option<Vec<SpiffeId>>>,
+    /// `token_labels`.
+    pub token_labels: Option<BTreeSet<String>>,
     /// `is_active`.
     pub is_active: Option<bool>,
     /// `expires_at`; `""` lifts it.
@@ -338,6 +344,7 @@ pub fn read_policy(bytes: &[u8]) -> Result<PolicyBody, BodyError> {
         required_attestation: attestation(&mut reader),
         max_delegation_depth: depth(&mut reader),
         may_act: reader.list("may_act"),
+        token_labels: token_labels(&mut reader).unwrap_or_default(),
         expires_at: reader.time("expires_at"),
     };
     reader.finish(body)
@@ -362,6 +369,7 @@ pub fn read_policy_patch(bytes: &[u8]) -> Result<PolicyPatchBody, BodyError> {
         required_attestation: reader.liftable("required_attestation", attestation),
         max_delegation_depth: depth(&mut reader),
         may_act: reader.liftable("may_act", |reader| reader.list("may_act")),
+        token_labels: token_labels(&mut reader),
         is_active: reader.flag("is_active"),
         expires_at: reader.liftable("expires_at", |reader| reader.time("expires_at")),
     };
@@ -388,6 +396,10 @@ fn ttl(reader: &mut Reader) -> Option<u32> {
         reader.breaks("max_ttl_seconds", "is out of range");
     }
     fits
+}
+
+fn token_labels(reader: &mut Reader) -> Option<BTreeSet<String>> {
+    Some(reader.texts("token_labels")?.into_iter().collect())
 }
 
 fn depth(reader: &mut Reader) -> Option<u8> {

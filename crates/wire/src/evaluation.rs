@@ -1,11 +1,15 @@
 //! A hypothetical issuance: what is asked, and what would be decided.
 
+use std::str::FromStr;
+
 use serde_json::{Map, Value, json};
-use zeroid_identity_model::{ApiKeyId, CredentialId, IdentityId, PolicyId, SpiffeId, Timestamp};
+use zeroid_identity_model::{
+    ApiKeyId, CredentialId, DelegationRouteId, IdentityId, PolicyId, SpiffeId, Timestamp,
+};
 use zeroid_token_core::limits::MAX_MAY_ACT;
 use zeroid_token_core::{
-    Asked, Audience, DecidedBy, GrantType, OAuthCode, Plan, ProvenKey, Refusal, ScopeRefused, Side,
-    Thumbprint,
+    AdditionalClaims, Asked, Audience, ClientName, DecidedBy, GrantType, OAuthCode, Plan, ProvenKey, Refusal,
+    ScopeRefused, Side, TaskClaims, Thumbprint,
 };
 
 use crate::body::{BodyError, Reader};
@@ -21,10 +25,51 @@ pub struct EvaluationBody {
     pub parent_jti: Option<CredentialId>,
     /// `api_key_id`.
     pub api_key_id: Option<ApiKeyId>,
+    /// `client_id`: the client that would authenticate.
+    pub client: Option<ClientName>,
+    /// `proof`: how the actor of an exchange would prove itself.
+    pub proof: Option<ProofWord>,
     /// `credential_policy_id`: as if this one governed the identity.
     pub policy_id: Option<PolicyId>,
-    /// `scopes`, `audience`, `ttl_seconds`, `may_act` and `dpop_jkt`.
+    /// `scopes`, `audience`, `ttl_seconds`, `may_act`, `dpop_jkt`, the task claims and `additional_claims`.
     pub asked: Asked,
+}
+
+/// A proof of who asks, by its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofWord {
+    /// An assertion that the identity's registered key signs.
+    Assertion,
+    /// Its API key.
+    ApiKey,
+    /// A client that acts for it.
+    Client,
+    /// None: a delegation route stands in.
+    Route,
+}
+
+impl ProofWord {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Assertion, Self::ApiKey, Self::Client, Self::Route];
+
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Assertion => "assertion",
+            Self::ApiKey => "api_key",
+            Self::Client => "client",
+            Self::Route => "route",
+        }
+    }
+}
+
+impl FromStr for ProofWord {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.into_iter().find(|proof| proof.as_str() == word);
+        known.ok_or("must be assertion, api_key, client or route")
+    }
 }
 
 /// Read it.
@@ -38,6 +83,8 @@ pub fn read_evaluation(bytes: &[u8]) -> Result<EvaluationBody, BodyError> {
     let grant = reader.word::<GrantType>("grant_type").unwrap_or(GrantType::ApiKey);
     let parent_jti = reader.parsed("parent_jti");
     let api_key_id = reader.parsed("api_key_id");
+    let client = reader.parsed("client_id");
+    let proof = reader.word("proof");
     let policy_id = reader.parsed("credential_policy_id");
     let scopes = reader.scopes("scopes").filter(|scopes| !scopes.is_empty());
     let audience = reader.texts("audience").filter(|values| !values.is_empty());
@@ -62,8 +109,50 @@ pub fn read_evaluation(bytes: &[u8]) -> Result<EvaluationBody, BodyError> {
     let proven_key: Option<Thumbprint> = reader.parsed("dpop_jkt");
     // Nobody proves anything here: no proof is used up.
     let proven_key = proven_key.map(|thumbprint| ProvenKey { thumbprint, jti: String::new(), iat: 0 });
-    let asked = Asked { scopes, audience, ttl_seconds, may_act, proven_key, ..Asked::default() };
-    reader.finish(EvaluationBody { identity_id, grant, parent_jti, api_key_id, policy_id, asked })
+    let (task, additional) = (task(&mut reader), additional(&mut reader));
+    let asked = Asked { scopes, audience, ttl_seconds, may_act, proven_key, task, additional };
+    reader.finish(EvaluationBody {
+        identity_id,
+        grant,
+        parent_jti,
+        api_key_id,
+        client,
+        proof,
+        policy_id,
+        asked,
+    })
+}
+
+fn task(reader: &mut Reader) -> TaskClaims {
+    let mut one = |name| reader.text(name).filter(|text| !text.is_empty());
+    let task = TaskClaims {
+        session_id: one("session_id"),
+        task_id: one("task_id"),
+        task_type: one("task_type"),
+        workspace: one("workspace"),
+        environment: one("environment"),
+        allowed_tools: reader.texts("allowed_tools"),
+    };
+    if let Err((name, error)) = task.check() {
+        reader.breaks(name, error);
+    }
+    task
+}
+
+fn additional(reader: &mut Reader) -> AdditionalClaims {
+    let name = "additional_claims";
+    let asked = match reader.json(name) {
+        None | Some(Value::Null) => return AdditionalClaims::default(),
+        Some(Value::Object(claims)) => AdditionalClaims::asked_for(claims),
+        Some(_) => {
+            reader.wrong(name, "expected a JSON object");
+            return AdditionalClaims::default();
+        }
+    };
+    asked.unwrap_or_else(|error| {
+        reader.breaks(name, error);
+        AdditionalClaims::default()
+    })
 }
 
 /// What would be decided.
@@ -77,8 +166,14 @@ pub struct EvaluationView<'a> {
     pub grant: GrantType,
     /// The credential that would be exchanged.
     pub parent: Option<CredentialId>,
-    /// The key used; absent when an assertion proves the identity.
+    /// What proves the identity.
+    pub proof: ProofWord,
+    /// The key used.
     pub api_key: Option<ApiKeyId>,
+    /// The client that authenticates.
+    pub client: Option<&'a ClientName>,
+    /// The delegation route that stands in for a proof.
+    pub route: Option<DelegationRouteId>,
     /// The policies asked.
     pub policies: &'a [DecidedBy],
     /// What would be issued, or why nothing.
@@ -92,16 +187,26 @@ pub struct EvaluationView<'a> {
 pub enum RefusalView<'a> {
     /// The rule.
     Rule(&'a Refusal),
-    /// The key or the assertion would not be taken, for this reason.
-    Proof(String),
+    /// What it would bring to say who asks would not be taken.
+    Proof {
+        /// The code the caller would see.
+        code: OAuthCode,
+        /// Why not.
+        why: String,
+    },
 }
 
 /// The answer as JSON.
 pub fn evaluation_view(view: &EvaluationView<'_>) -> Value {
-    let proof = match view.api_key {
-        Some(id) => json!({"type": "api_key", "api_key_id": id}),
-        None => json!({"type": "assertion"}),
-    };
+    let mut proof = json!({"type": view.proof.as_str()});
+    if let Some(members) = proof.as_object_mut() {
+        let used = [
+            ("api_key_id", view.api_key.map(|id| json!(id))),
+            ("client_id", view.client.map(|name| json!(name))),
+            ("delegation_route_id", view.route.map(|id| json!(id))),
+        ];
+        members.extend(used.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    }
     let policies = view.policies.iter().map(|by| json!({"id": by.policy, "version": by.version}));
     let mut members = Map::new();
     let mut set = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));
@@ -140,6 +245,13 @@ fn credential(plan: &Plan) -> Value {
             ("act", claims.act.as_ref().map(|act| json!(act))),
             ("cnf", claims.cnf.as_ref().map(|cnf| json!(cnf))),
             ("may_act", record.may_act.as_ref().map(|named| json!(named))),
+            ("actor_proof", record.actor_proof().map(|proof| json!(proof))),
+            ("labels", claims.labels.as_ref().map(|labels| json!(labels))),
+            ("task", Some(&record.task).filter(|task| !task.is_empty()).map(|task| json!(task))),
+            (
+                "additional_claims",
+                Some(&record.additional).filter(|all| !all.is_empty()).map(|all| json!(all)),
+            ),
         ];
         members.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     }
@@ -151,8 +263,8 @@ fn refused(refusal: &RefusalView<'_>) -> Value {
         RefusalView::Rule(refusal) => {
             json!({"error": refusal.oauth_code().as_str(), "reason": reason(refusal), "detail": refusal.to_string()})
         }
-        RefusalView::Proof(why) => {
-            json!({"error": OAuthCode::InvalidGrant.as_str(), "reason": "proof", "detail": why})
+        RefusalView::Proof { code, why } => {
+            json!({"error": code.as_str(), "reason": "proof", "detail": why})
         }
     }
 }
@@ -210,6 +322,7 @@ const fn reason(refusal: &Refusal) -> &'static str {
         Refusal::TrustTooLow { .. } => "trust_level",
         Refusal::NotAttested { .. } => "attestation",
         Refusal::TaskClaim(_) => "task",
+        Refusal::Additional(_) => "additional_claims",
         Refusal::TokenTooLarge { .. } => "token_too_large",
     }
 }
@@ -250,5 +363,13 @@ mod tests {
         check(&json!({"identity_id": ID, "audience": ["nowhere"]}), Err("rule body.audience"));
         check(&json!({"identity_id": ID, "dpop_jkt": "x"}), Err("rule body.dpop_jkt"));
         check(&json!({"identity_id": ID, "scope": "a"}), Err("schema body.scope"));
+        check(&json!({"identity_id": ID, "client_id": "c", "proof": "client", "task_id": "t"}), Ok(()));
+        check(&json!({"identity_id": ID, "client_id": "spiffe://x"}), Err("rule body.client_id"));
+        check(&json!({"identity_id": ID, "proof": "none"}), Err("schema body.proof"));
+        check(&json!({"identity_id": ID, "task_id": "t".repeat(257)}), Err("rule body.task_id"));
+        check(&json!({"identity_id": ID, "allowed_tools": "a"}), Err("schema body.allowed_tools"));
+        check(&json!({"identity_id": ID, "additional_claims": {"a": {"b": 1}}}), Ok(()));
+        check(&json!({"identity_id": ID, "additional_claims": "{}"}), Err("schema body.additional_claims"));
+        check(&json!({"identity_id": ID, "additional_claims": {"": 1}}), Err("rule body.additional_claims"));
     }
 }

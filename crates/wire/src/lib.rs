@@ -32,7 +32,9 @@ pub use clients::{
     ClientBody, ClientPatchBody, ClientTermsBody, ClientView, client_view, read_client, read_client_patch,
 };
 pub use delegation_routes::{DelegationRouteBody, delegation_route_view, read_delegation_route};
-pub use evaluation::{EvaluationBody, EvaluationView, RefusalView, SIDES, evaluation_view, read_evaluation};
+pub use evaluation::{
+    EvaluationBody, EvaluationView, ProofWord, RefusalView, SIDES, evaluation_view, read_evaluation,
+};
 pub use metadata::{Metadata, authorization_server, identity_schema};
 pub use oauth::{
     INTROSPECTION_INACTIVE, InactiveBody, IntrospectionBody, OAuthError, SignedIntrospectionBody,

@@ -236,9 +236,34 @@ pub struct InactiveBody {
 pub const INTROSPECTION_INACTIVE: &str = r#"{"active":false}"#;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_caller_sets_a_member_of_an_introspection_answer() {
+        let id = "01890000-0000-7000-8000-000000000001";
+        let mut claims = json!({
+            "iss": "i", "sub": "s", "aud": ["i"], "iat": 1, "exp": 2, "jti": id, "client_id": "c", "account_id": "a",
+            "project_id": "p", "grant_type": "api_key", "mission_id": id, "identity_id": id, "external_id": "e",
+            "identity_type": "agent", "trust_level": "unverified", "status": "active", "delegation_depth": 0,
+            "max_delegation_depth": 5, "department": "billing",
+        });
+        let labels = json!({"team": "red"});
+        for scope in ["", "read"] {
+            claims["scope"] = json!(scope);
+            let read: Claims = serde_json::from_value(claims.clone()).unwrap();
+            let body = serde_json::to_value(introspection(&read, &labels, "Bearer", "s")).unwrap();
+            let members = body.as_object().unwrap();
+            assert_eq!(members.get("department"), Some(&json!("billing")));
+            assert_eq!(members.get("labels"), Some(&labels));
+            let ours = |name: &str| zeroid_token_core::is_reserved(name) || name == "department";
+            assert!(members.keys().all(|name| ours(name)), "{members:?}");
+        }
+        let signed = SignedIntrospectionBody { iss: "", aud: "", iat: 0, token_introspection: () };
+        let signed = serde_json::to_value(signed).unwrap();
+        assert!(signed.as_object().unwrap().keys().all(|name| zeroid_token_core::is_reserved(name)));
+    }
 
     #[track_caller]
     fn check(token: &str) {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use zeroid_token_core::parse_json_object_strict;
 
 /// Most parameters of one request.
@@ -136,6 +136,31 @@ impl<'b> Params<'b> {
         self.one(name)?.ok_or(ParamsError::Missing(name))
     }
 
+    /// The JSON object of a parameter: an object in JSON, the text of one in a form. `null` and an empty text are none.
+    ///
+    /// # Errors
+    /// [`ParamsError::Repeated`], and [`ParamsError::Bad`] when it is none, or has a member twice.
+    pub fn object(&self, name: &'static str) -> Result<Option<Cow<'_, Map<String, Value>>>, ParamsError> {
+        let mut values = self.0.iter().filter(|(given, _)| given == name).map(|(_, value)| value);
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(ParamsError::Repeated(name));
+        }
+        let bad = |why: String| ParamsError::Bad { name, why };
+        match value {
+            Given::Json(Value::Null) => Ok(None),
+            Given::Json(Value::Object(members)) => Ok(Some(Cow::Borrowed(members))),
+            Given::Json(_) => Err(bad("must be a JSON object".to_owned())),
+            Given::Text(text) if text.is_empty() => Ok(None),
+            Given::Text(text) => {
+                let read = parse_json_object_strict(text.as_bytes());
+                let members =
+                    read.map_err(|error| bad(format!("must be the text of a JSON object: {error}")))?;
+                Ok(Some(Cow::Owned(members)))
+            }
+        }
+    }
+
     /// Every value of a parameter that may occur more than once: repeated in a form, an array in JSON.
     ///
     /// # Errors
@@ -224,6 +249,27 @@ mod tests {
         }
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(40), "]".repeat(40));
         assert!(matches!(Params::from_json(deep.as_bytes()), Err(ParamsError::NotJson(_))));
+    }
+
+    #[test]
+    fn objects() {
+        let form = |text: &'static [u8]| {
+            Params::from_form(text).unwrap().object("o").map(|found| found.map(Cow::into_owned))
+        };
+        let json = |text: &'static [u8]| {
+            Params::from_json(text).unwrap().object("o").map(|found| found.map(Cow::into_owned))
+        };
+        let one = Some(serde_json::json!({"a": [1]}).as_object().unwrap().clone());
+        assert_eq!(form(b"o=%7B%22a%22%3A%5B1%5D%7D"), Ok(one.clone()));
+        assert_eq!(json(br#"{"o":{"a":[1]}}"#), Ok(one));
+        assert_eq!((form(b"o="), form(b"p=1"), json(br#"{"o":null}"#)), (Ok(None), Ok(None), Ok(None)));
+        assert_eq!(form(b"o=%7B%7D&o=%7B%7D"), Err(ParamsError::Repeated("o")));
+        for bad in [b"o=x".as_slice(), b"o=%5B%5D", b"o=null", b"o=%7B%7Dx", b"o=%7B%22a%22:1,%22a%22:2%7D"] {
+            assert!(matches!(form(bad), Err(ParamsError::Bad { name: "o", .. })), "{bad:?}");
+        }
+        for bad in [br#"{"o":"{}"}"#.as_slice(), br#"{"o":[]}"#, br#"{"o":7}"#] {
+            assert!(matches!(json(bad), Err(ParamsError::Bad { name: "o", .. })), "{bad:?}");
+        }
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use zeroid_identity_model::SpiffeId;
 use zeroid_token_core::limits::{MAX_AUDIENCES, MAX_MAY_ACT};
-use zeroid_token_core::{Asked, Audience, GrantType, ScopeSet, TaskClaims, TokenTyp};
+use zeroid_token_core::{AdditionalClaims, Asked, Audience, GrantType, ScopeSet, TaskClaims, TokenTyp};
 
 use crate::oauth::WireError;
 use crate::params::{Params, ParamsError};
@@ -162,7 +162,8 @@ fn common(params: &Params<'_>) -> Result<CommonGrant, WireError> {
     let typ = typ.map(|wanted| if wanted == JWT { TokenTyp::JwtSvid } else { TokenTyp::AccessToken });
     let task = task(params)?;
     let may_act = may_act(params)?;
-    Ok(CommonGrant { asked: Asked { scopes, audience, task, may_act, ..Asked::default() }, typ })
+    let additional = additional(params)?;
+    Ok(CommonGrant { asked: Asked { scopes, audience, task, additional, may_act, ..Asked::default() }, typ })
 }
 
 /// The only workloads that may act on the token (house rule X14): an array in JSON, repeated in a form.
@@ -190,6 +191,15 @@ fn task(params: &Params<'_>) -> Result<TaskClaims, WireError> {
         Ok(()) => Ok(task),
         Err((name, error)) => Err(bad(name, &error.to_string())),
     }
+}
+
+/// What else is to be told (house rule C11): an object, in a form the text of one. Whose names they are is judged when
+/// it is known who asks.
+fn additional(params: &Params<'_>) -> Result<AdditionalClaims, WireError> {
+    let name = "additional_claims";
+    let Some(claims) = params.object(name)? else { return Ok(AdditionalClaims::default()) };
+    AdditionalClaims::asked_for(claims.into_owned())
+        .map_err(|error| bad(name, &format!("is not acceptable: {error}")))
 }
 
 /// RFC 8693 §3: a type that is given must be one that is taken; one that is left out has its default.
@@ -269,6 +279,15 @@ mod tests {
         check("grant_type=api_key&api_key=k&task_id=t&task_id=t", Err("invalid_request"));
         check("grant_type=api_key&api_key=k&task_id=a%0Ab", Err("invalid_request"));
         check(&format!("grant_type=api_key&api_key=k&workspace={}", "w".repeat(257)), Err("invalid_request"));
+        let additional = |json: &str| format!("grant_type=api_key&api_key=k&additional_claims={json}");
+        check(&additional("%7B%22a%22%3A1%7D"), Ok(()));
+        check(&additional(""), Ok(()));
+        // Whose name it is, is judged when it is known who asks.
+        check(&additional("%7B%22sub%22%3A1%7D"), Ok(()));
+        check(&additional("%7B%22a%22%3A1%2C%22a%22%3A1%7D"), Err("invalid_request"));
+        check(&additional("%7B%22%22%3A1%7D"), Err("invalid_request"));
+        check(&additional("a"), Err("invalid_request"));
+        check(&additional("%7B%7D&additional_claims=%7B%7D"), Err("invalid_request"));
         check("grant_type=api_key&api_key=k&resource=nowhere", Err("invalid_target"));
         check("grant_type=api_key&api_key=k&resource=https%3A%2F%2Fa&audience=https%3A%2F%2Fb", Ok(()));
         check(&format!("{X}&subject_token=t&actor_token=a"), Ok(()));

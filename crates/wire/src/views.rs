@@ -220,6 +220,7 @@ pub fn policy_view(
         "allowed_scopes": list(policy.allowed_scopes.as_ref()),
         "scopes_restricted": policy.allowed_scopes.is_some(),
         "delegable_scopes": policy.delegable_scopes,
+        "token_labels": policy.token_labels,
         "max_delegation_depth": policy.max_delegation_depth,
         "is_active": policy.is_active,
         "is_default": is_default,
@@ -265,6 +266,11 @@ pub fn credential_view(parts: &CredentialParts<'_>) -> Value {
         .with("dpop_key_thumbprint", record.confirmation.as_ref().map(|key| key.as_str().into()))
         .with("actor_proof", record.actor_proof().map(Into::into))
         .with("delegation_route_id", record.route().map(|id| id.to_string().into()))
+        .with("task", Some(&record.task).filter(|task| !task.is_empty()).map(|task| json!(task)))
+        .with(
+            "additional_claims",
+            Some(&record.additional).filter(|all| !all.is_empty()).map(|all| json!(all)),
+        )
         .with("revoked_at", parts.revoked_by.map(|cut| cut.at.to_string().into()))
         .with("revoke_reason", parts.revoked_by.map(|cut| cut.reason.text.clone().into()))
         .end()

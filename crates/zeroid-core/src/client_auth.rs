@@ -144,31 +144,56 @@ impl Engine {
     ) -> Result<Option<UsedClient>, TokenError> {
         for _ in 0..ATTEMPTS {
             let (record, spend) = self.authenticate_client(proof, now).await?;
-            if !record.grant_types.contains(&grant) {
-                return Err(TokenError::UnauthorizedClient(grant));
-            }
-            if record.dpop_bound_access_tokens && asked.proven_key.is_none() {
-                return Err(TokenError::ClientWithoutProof);
-            }
-            if !record.is_confidential() {
+            if !counts_for(&record, grant, asked.proven_key.is_some())? {
                 return Ok(None);
             }
-            if record.identity.is_none() {
-                if self.bind_client(&record).await?.is_some() {
-                    continue;
-                }
-                let policy = self.policy_of(&record).await?;
-                return Ok(Some(UsedClient { record, policy, facts: None, spend }));
+            if record.identity.is_none() && self.bind_client(&record).await?.is_some() {
+                continue;
             }
-            let lookup = ActorLookup::Client(record.client_id.clone());
-            let Some(facts) = self.store.root_facts(&lookup).await.map_err(Fault::from)? else { continue };
-            let (read, policy) = facts.actor.client.clone().ok_or_else(|| corrupt("a client"))?;
-            // What was authenticated is what these facts are about, or it is authenticated again.
-            if (read.id, read.version) == (record.id, record.version) {
-                return Ok(Some(UsedClient { record, policy, facts: Some(facts), spend }));
+            if let Some(facts) = self.facts_of_client(&record).await? {
+                return Ok(Some(UsedClient { spend, ..facts }));
             }
         }
         Err(Fault::Contended.into())
+    }
+
+    /// A client as it would count in a request of this grant if it authenticated; nothing is bound.
+    pub(crate) async fn client_as_if(
+        &self,
+        record: ClientRecord,
+        grant: GrantType,
+    ) -> Result<Option<UsedClient>, TokenError> {
+        if !record.is_active {
+            return Err(TokenError::Client);
+        }
+        // Its proof of possession is taken as given.
+        if !counts_for(&record, grant, true)? {
+            return Ok(None);
+        }
+        let record = Arc::new(record);
+        let used = self.facts_of_client(&record).await?.ok_or(Fault::Contended)?;
+        if used.facts.is_some() {
+            return Ok(Some(used));
+        }
+        // Its first use would bind it.
+        let Some(identity) = self.namesake(&record).await? else { return Ok(Some(used)) };
+        let lookup = ActorLookup::Spiffe(identity.spiffe_id);
+        let facts = self.store.root_facts(&lookup).await.map_err(Fault::from)?;
+        Ok(Some(UsedClient { facts, ..used }))
+    }
+
+    /// What a client limits and whom it acts for; absent when it changed since it was read.
+    async fn facts_of_client(&self, record: &Arc<ClientRecord>) -> Result<Option<UsedClient>, TokenError> {
+        let used = |policy, facts| UsedClient { record: Arc::clone(record), policy, facts, spend: None };
+        if record.identity.is_none() {
+            return Ok(Some(used(self.policy_of(record).await?, None)));
+        }
+        let lookup = ActorLookup::Client(record.client_id.clone());
+        let Some(facts) = self.store.root_facts(&lookup).await.map_err(Fault::from)? else { return Ok(None) };
+        let (read, policy) = facts.actor.client.clone().ok_or_else(|| corrupt("a client"))?;
+        // What was authenticated is what these facts are about, or it is authenticated again.
+        let unchanged = (read.id, read.version) == (record.id, record.version);
+        Ok(unchanged.then(|| used(policy, Some(facts))))
     }
 
     async fn policy_of(&self, client: &ClientRecord) -> Result<Option<Arc<Policy>>, Fault> {
@@ -243,6 +268,18 @@ impl Engine {
             _ => Ok((client, None)),
         }
     }
+}
+
+/// Whether a client limits and proves anything in a request of this grant, with or without a DPoP proof: one that only
+/// names itself does not.
+fn counts_for(client: &ClientRecord, grant: GrantType, proven: bool) -> Result<bool, TokenError> {
+    if !client.grant_types.contains(&grant) {
+        return Err(TokenError::UnauthorizedClient(grant));
+    }
+    if client.dpop_bound_access_tokens && !proven {
+        return Err(TokenError::ClientWithoutProof);
+    }
+    Ok(client.is_confidential())
 }
 
 /// Unknown clients, those without such a key and wrong signatures are not told apart.

@@ -1,7 +1,7 @@
 //! The registry of OAuth clients.
 
 use serde_json::{Map, Value};
-use zeroid_identity_model::{ClientId, ExternalId, IdentityId, PolicyId, Tenant, Timestamp};
+use zeroid_identity_model::{ClientId, ExternalId, Identity, IdentityId, PolicyId, Tenant, Timestamp};
 use zeroid_jose::{CLIENT_SECRET_PREFIX, HashPurpose, MasterKey, Secret, generate_secret};
 use zeroid_storage::{ClientChange, ClientRecord, Listed, Page, SecretHash, StoreError};
 use zeroid_token_core::{ClientAuthMethod, ClientName, GrantType, Reason, ScopeSet};
@@ -142,7 +142,7 @@ impl Engine {
         apply(&mut record, new.terms)?;
         check(&record)?;
         if record.identity.is_none() {
-            record.identity = self.namesake(&record).await?;
+            record.identity = self.namesake(&record).await?.map(|identity| identity.id);
         }
         self.store.create_client(record.clone()).await?;
         Ok(MadeClient { record, secret })
@@ -237,7 +237,7 @@ impl Engine {
     pub(crate) async fn bind_client(&self, client: &ClientRecord) -> Result<Option<ClientRecord>, Fault> {
         let Some(identity) = self.namesake(client).await? else { return Ok(None) };
         let (mut record, now) = (client.clone(), self.now());
-        record.identity = Some(identity);
+        record.identity = Some(identity.id);
         record.updated_at = now;
         record.version += 1;
         let change = ClientChange { record: record.clone(), cut_off: None, now };
@@ -253,10 +253,10 @@ impl Engine {
     }
 
     /// The identity of its tenant whose external id is its `client_id`.
-    async fn namesake(&self, client: &ClientRecord) -> Result<Option<IdentityId>, Fault> {
+    pub(crate) async fn namesake(&self, client: &ClientRecord) -> Result<Option<Identity>, Fault> {
         let Ok(external_id) = client.client_id.as_str().parse::<ExternalId>() else { return Ok(None) };
         let found = self.store.identity_by_external_id(&client.tenant, &external_id).await?;
-        Ok(found.map(|record| record.identity.id))
+        Ok(found.map(|record| record.identity))
     }
 
     /// Change a record and what goes with it, again when it changed meanwhile.

@@ -4,7 +4,7 @@ use zeroid_identity_model::{DelegationRouteId, IdentityId, SpiffeId, Tenant};
 use zeroid_jose::Secret;
 use zeroid_storage::{DelegationRouteRecord, Epoch, Listed, Page};
 use zeroid_token_core::limits::MAX_ROUTE_TTL_SECONDS;
-use zeroid_token_core::{Asked, DelegationRoute, DelegationRouteError, NoRoute, ScopeSet};
+use zeroid_token_core::{Asked, CredentialRecord, DelegationRoute, DelegationRouteError, NoRoute, ScopeSet};
 
 use crate::engine::Engine;
 use crate::error::{AdminError, Fault, TokenError};
@@ -109,17 +109,27 @@ impl Engine {
     /// routes.
     pub(crate) async fn route_of(&self, subject: &Secret, asked: &Asked) -> Result<Routed, TokenError> {
         let parent = self.live_token(subject.expose()).await?.ok_or_else(subject_unknown)?.facts;
-        let (tenant, from) = (parent.record.tenant(), parent.record.identity());
+        let (route, epoch) = self.covering_route(&parent.record, asked).await?;
+        let to = self.store.identity(parent.record.tenant(), route.to).await.map_err(Fault::from)?;
+        let to = to.ok_or_else(|| corrupt("the end of a delegation route"))?.identity.spiffe_id;
+        Ok(Routed { route, to, epoch })
+    }
+
+    /// The one route that covers a request for a child of this credential, and the state of the store it was read in.
+    pub(crate) async fn covering_route(
+        &self,
+        parent: &CredentialRecord,
+        asked: &Asked,
+    ) -> Result<(DelegationRoute, Epoch), TokenError> {
+        let (tenant, from) = (parent.tenant(), parent.identity());
         let known = self.store.delegation_routes_from(tenant, from).await.map_err(Fault::from)?;
-        let covering = DelegationRoute::covering(&known.routes, &parent.record, asked.scopes.as_ref());
+        let covering = DelegationRoute::covering(&known.routes, parent, asked.scopes.as_ref());
         let route = covering.map_err(|none| match none {
             NoRoute::Uncovered => TokenError::NoActor,
             NoRoute::Ambiguous(count) => TokenError::ManyRoutes(count),
             NoRoute::Refused(refusal) => refusal.into(),
         })?;
-        let to = self.store.identity(tenant, route.to).await.map_err(Fault::from)?;
-        let to = to.ok_or_else(|| corrupt("the end of a delegation route"))?.identity.spiffe_id;
-        Ok(Routed { route: route.clone(), to, epoch: known.epoch })
+        Ok((route.clone(), known.epoch))
     }
 }
 

@@ -1,14 +1,20 @@
 //! What would be decided: the same decision on the same facts, and nothing issued.
 
+mod presented;
+
 use std::sync::Arc;
 
 use zeroid_identity_model::{ApiKeyId, CredentialId, IdentityId, PolicyId, Tenant, Timestamp};
 use zeroid_jose::PublicKey;
-use zeroid_storage::{ActorFacts, ActorLookup, ApiKeyRecord, ExchangeFacts, IdentityRecord};
+use zeroid_storage::{ActorFacts, ActorLookup, ExchangeFacts};
 use zeroid_token_core::{
-    ActorProof, Asked, DecidedBy, GrantType, Plan, Refusal, Route, Scope, ScopeRefused, ScopeSet, live,
+    Asked, ClientName, DecidedBy, DelegationRoute, GrantType, Plan, Refusal, Route, Scope, ScopeRefused,
+    ScopeSet, live,
 };
 
+use self::presented::Presented;
+pub use self::presented::{EvaluatedProof, ExchangeProof};
+use crate::client_auth::UsedClient;
 use crate::engine::Engine;
 use crate::error::{AdminError, Fault, TokenError};
 use crate::grants::{Actor, Deciding};
@@ -18,12 +24,17 @@ use crate::grants::{Actor, Deciding};
 pub struct Hypothetical {
     /// Who would present the credential.
     pub identity: IdentityId,
-    /// How it would be asked for: `api_key`, `jwt_bearer` or `token_exchange`.
+    /// How it would be asked for.
     pub grant: GrantType,
     /// The credential that would be exchanged; with `token_exchange`, and only then.
     pub parent: Option<CredentialId>,
     /// The key it would use; when absent and one is needed, the newest it has.
     pub api_key: Option<ApiKeyId>,
+    /// The client that would authenticate; with `client_credentials` the one that asks.
+    pub client: Option<ClientName>,
+    /// How the actor of an exchange would prove itself. When absent: by the client or the key named, else by its own
+    /// key, else by its newest API key, else not at all.
+    pub proof: Option<ExchangeProof>,
     /// As if this policy governed the identity.
     pub policy: Option<PolicyId>,
     /// What it would ask for.
@@ -36,11 +47,11 @@ pub struct Evaluation {
     /// The moment it was decided for.
     pub at: Timestamp,
     /// How the identity would prove itself.
-    pub proof: ActorProof<'static>,
+    pub proof: EvaluatedProof,
     /// The policies asked, in the version they had; the identity's own first.
     pub policies: Vec<DecidedBy>,
-    /// The credential as it would be, or why there would be none. Nothing else is refused here than an issuance
-    /// would be: [`TokenError::ApiKey`], [`TokenError::ActorToken`] or [`TokenError::Refused`].
+    /// The credential as it would be, or why there would be none. Nothing else is refused here than an issuance would
+    /// be; of a parent that is dead more is told than somebody who follows a route learns.
     pub outcome: Result<Plan, TokenError>,
     /// Scopes that were asked for and would be left out, and which side refuses them; also when all are.
     pub left_out: Vec<ScopeRefused>,
@@ -50,17 +61,16 @@ impl Engine {
     /// Decide a hypothetical request as it would be decided now.
     ///
     /// It asks the store for what an issuance asks it, and the one rule for what it would say. A proof of the
-    /// identity is taken as given where the identity could give it: a registered key, or an API key.
+    /// identity is taken as given where the identity could give it: a registered key, an API key, or a client.
     ///
     /// # Errors
     /// [`AdminError::Invalid`] names the member: what does not exist in the tenant, or does not go together.
     pub async fn evaluate(&self, tenant: &Tenant, wanted: Hypothetical) -> Result<Evaluation, AdminError> {
         check_shape(&wanted)?;
-        let missing = |field| move || AdminError::invalid(field, "no such thing in this tenant");
         let identity = self.store.identity(tenant, wanted.identity).await?;
         let identity = identity.ok_or_else(missing("identity_id"))?;
-        let (proof, key) = self.actor_proof_of(tenant, &identity, &wanted).await?;
-        let lookup = match &key {
+        let presented = self.presented_by(tenant, &identity, &wanted).await?;
+        let lookup = match &presented.key {
             Some(key) => ActorLookup::ApiKey(key.hash),
             None => ActorLookup::Spiffe(identity.identity.spiffe_id.clone()),
         };
@@ -80,53 +90,38 @@ impl Engine {
             Some(policy) => Arc::new(self.under(tenant, &actor, policy).await?),
             None => actor,
         };
-        let case = Case { facts: &facts, actor: &actor, proof, grant: wanted.grant, now };
+        let route = match presented.by {
+            ExchangeProof::Route => self.route_for(&facts, &wanted, now).await?,
+            _ => Ok(None),
+        };
+        let grant = wanted.grant;
+        let case = Case { facts: &facts, actor: &actor, presented: &presented, route: &route, grant, now };
         let outcome = self.decide_case(&case, &wanted.asked)?;
         let left_out = self.left_out(&case, &wanted.asked, &outcome)?;
-        let own = [&actor.policy].into_iter();
-        let policies = own.chain(
-            actor
-                .key
-                .iter()
-                .filter_map(|(_, policy)| policy.as_ref().filter(|policy| policy.id != actor.policy.id)),
-        );
-        let policies =
-            policies.map(|policy| DecidedBy { policy: policy.id, version: policy.version }).collect();
-        Ok(Evaluation { at: now, proof, policies, outcome, left_out })
+        let proof = presented.told(route.as_ref().ok().and_then(Option::as_ref));
+        Ok(Evaluation { at: now, proof, policies: policies(&actor, &presented), outcome, left_out })
     }
 
-    /// How it would prove itself: as the grant says, else by its own key, else by its newest API key.
-    async fn actor_proof_of(
+    /// The one route that covers the request and leads to the identity, or why none does. Whoever has no live token
+    /// learns nothing of routes, here as there.
+    async fn route_for(
         &self,
-        tenant: &Tenant,
-        identity: &IdentityRecord,
+        facts: &ExchangeFacts,
         wanted: &Hypothetical,
-    ) -> Result<(ActorProof<'static>, Option<ApiKeyRecord>), AdminError> {
-        let signs = identity.identity.public_key_pem.is_some();
-        if wanted.grant == GrantType::JwtBearer {
-            let why = "has no registered key to sign an assertion with";
-            return if signs {
-                Ok((ActorProof::Assertion, None))
-            } else {
-                Err(AdminError::invalid("identity_id", why))
-            };
+        now: Timestamp,
+    ) -> Result<Result<Option<DelegationRoute>, TokenError>, AdminError> {
+        let Some(subject) = &facts.subject else { return Ok(Ok(None)) };
+        if let Err(dead) = live(&subject.record, &subject.live, now) {
+            return Ok(Err(Refusal::Subject(dead).into()));
         }
-        let key = match wanted.api_key {
-            Some(id) => {
-                let key = self.store.api_key(tenant, id).await?;
-                let its_own = key.filter(|key| key.identity == wanted.identity);
-                Some(
-                    its_own
-                        .ok_or_else(|| AdminError::invalid("api_key_id", "the identity has no such key"))?,
-                )
+        match self.covering_route(&subject.record, &wanted.asked).await {
+            Ok((route, _)) if route.to != wanted.identity => {
+                let why = format!("the one delegation route that covers the request leads to {}", route.to);
+                Err(AdminError::invalid("identity_id", why))
             }
-            None if wanted.grant == GrantType::TokenExchange && signs => None,
-            None => self.newest_key(tenant, wanted.identity).await?,
-        };
-        match key {
-            Some(key) => Ok((ActorProof::ApiKey(key.id), Some(key))),
-            None if wanted.grant == GrantType::TokenExchange && signs => Ok((ActorProof::Assertion, None)),
-            None => Err(AdminError::invalid("identity_id", "has neither an API key nor a registered key")),
+            Ok((route, _)) => Ok(Ok(Some(route))),
+            Err(TokenError::Fault(fault)) => Err(fault.into()),
+            Err(refused) => Ok(Err(refused)),
         }
     }
 
@@ -152,10 +147,19 @@ impl Engine {
     }
 
     fn try_case(&self, case: &Case<'_>, asked: &Asked) -> Result<Plan, TokenError> {
-        let Case { facts, actor: of, proof, grant, now } = *case;
-        let actor = Actor::of(of, None, now)?;
-        let registered = match (proof, &of.identity.identity.public_key_pem) {
-            (ActorProof::Assertion, Some(pem)) => PublicKey::from_pem(pem).ok(),
+        let Case { facts, actor: of, presented, route, grant, now } = *case;
+        // In the order of an issuance: the client of the request, the actor, the life of the subject, the rule.
+        let client = presented.client.as_ref().map_err(TokenError::clone)?.as_ref();
+        let route = route.as_ref().map_err(TokenError::clone)?.as_ref();
+        let proof = presented.actor_proof(client, route)?;
+        let bound_elsewhere =
+            |client: &UsedClient| client.identity().is_some_and(|id| id != of.identity.identity.id);
+        if facts.subject.is_some() && client.is_some_and(bound_elsewhere) {
+            return Err(TokenError::TwoActors);
+        }
+        let actor = Actor::of(of, client, now)?;
+        let registered = match (presented.by, &of.identity.identity.public_key_pem) {
+            (ExchangeProof::Assertion | ExchangeProof::Client, Some(pem)) => PublicKey::from_pem(pem).ok(),
             _ => None,
         };
         let (route, principal) = match &facts.subject {
@@ -207,35 +211,58 @@ impl Engine {
 struct Case<'a> {
     facts: &'a ExchangeFacts,
     actor: &'a Arc<ActorFacts>,
-    proof: ActorProof<'static>,
+    presented: &'a Presented,
+    route: &'a Result<Option<DelegationRoute>, TokenError>,
     grant: GrantType,
     now: Timestamp,
 }
 
+/// The policies that would be asked: the identity's, and those of the key and the client.
+fn policies(actor: &ActorFacts, presented: &Presented) -> Vec<DecidedBy> {
+    let client = presented.client.as_ref().ok().and_then(Option::as_ref);
+    let key = actor.key.as_ref().and_then(|(_, policy)| policy.as_ref());
+    let others = key.into_iter().chain(client.and_then(|client| client.policy.as_ref()));
+    let others = others.filter(|policy| policy.id != actor.policy.id);
+    let all = std::iter::once(&actor.policy).chain(others);
+    all.map(|policy| DecidedBy { policy: policy.id, version: policy.version }).collect()
+}
+
+fn missing(field: &'static str) -> impl Fn() -> AdminError {
+    move || AdminError::invalid(field, "no such thing in this tenant")
+}
+
 fn check_shape(wanted: &Hypothetical) -> Result<(), AdminError> {
-    match (wanted.grant, wanted.parent) {
-        (GrantType::TokenExchange, Some(_)) | (GrantType::ApiKey | GrantType::JwtBearer, None) => {}
-        (GrantType::TokenExchange, None) => {
-            return Err(AdminError::invalid("parent_jti", "is required with token_exchange"));
+    let exchanged = wanted.grant == GrantType::TokenExchange;
+    match wanted.grant {
+        GrantType::ApiKey | GrantType::JwtBearer | GrantType::TokenExchange => {}
+        GrantType::ClientCredentials if wanted.client.is_some() => {}
+        GrantType::ClientCredentials => {
+            return Err(AdminError::invalid("client_id", "is required with client_credentials"));
         }
-        (GrantType::ApiKey | GrantType::JwtBearer, Some(_)) => {
-            return Err(AdminError::invalid("parent_jti", "goes with token_exchange alone"));
-        }
-        (
-            GrantType::AuthorizationCode
-            | GrantType::Ciba
-            | GrantType::ClientCredentials
-            | GrantType::RefreshToken,
-            _,
-        ) => {
-            let why = "is not evaluated: it takes api_key, jwt_bearer or token_exchange";
+        GrantType::AuthorizationCode | GrantType::Ciba | GrantType::RefreshToken => {
+            let why = "is not evaluated: it takes api_key, client_credentials, jwt_bearer or token_exchange";
             return Err(AdminError::invalid("grant_type", why));
         }
     }
-    if wanted.grant == GrantType::JwtBearer && wanted.api_key.is_some() {
+    if exchanged && wanted.parent.is_none() {
+        return Err(AdminError::invalid("parent_jti", "is required with token_exchange"));
+    }
+    if !exchanged && wanted.parent.is_some() {
+        return Err(AdminError::invalid("parent_jti", "goes with token_exchange alone"));
+    }
+    if wanted.api_key.is_some() && !matches!(wanted.grant, GrantType::ApiKey | GrantType::TokenExchange) {
         return Err(AdminError::invalid("api_key_id", "goes with api_key and token_exchange"));
     }
-    Ok(())
+    match wanted.proof {
+        Some(_) if !exchanged => Err(AdminError::invalid("proof", "goes with token_exchange alone")),
+        Some(ExchangeProof::Client) if wanted.client.is_none() => {
+            Err(AdminError::invalid("client_id", "is required: it is the proof"))
+        }
+        Some(ExchangeProof::Route) if wanted.api_key.is_some() || wanted.client.is_some() => {
+            Err(AdminError::invalid("proof", "is none with a route: leave out api_key_id and client_id"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn one(scope: &Scope) -> ScopeSet {

@@ -38,6 +38,8 @@ impl Engine {
         let mut claims = claims.into_inner();
         let presenter = &facts.presenter.identity;
         lower_trust(&mut claims, presenter.trust_level, self.settings.rules.profile);
+        // The registry's are told beside, all of them and as they are now.
+        claims.labels = None;
         let token_type = if claims.cnf.is_some() { "DPoP" } else { "Bearer" };
         let principal_sub = facts.record.lineage.root().subject.to_string();
         let labels = presenter.labels.clone();

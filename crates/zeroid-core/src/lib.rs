@@ -95,7 +95,7 @@ pub use client_auth::{ClientProof, Inspector};
 pub use clients::{ClientPatch, ClientTerms, MadeClient, NewClient};
 pub use clock::{Clock, MAX_CLOCK_OFFSET_SECONDS};
 pub use delegation_routes::NewDelegationRoute;
-pub use dry_run::{Evaluation, Hypothetical};
+pub use dry_run::{EvaluatedProof, Evaluation, ExchangeProof, Hypothetical};
 pub use engine::{Engine, OpenError, Parts};
 pub use error::{AdminError, Fault, KeysError, TokenError};
 pub use key_sets::{

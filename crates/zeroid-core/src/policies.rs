@@ -37,6 +37,7 @@ impl Engine {
             required_attestation: new.required_attestation,
             max_delegation_depth: new.max_delegation_depth.unwrap_or(0),
             may_act: new.may_act,
+            token_labels: new.token_labels,
             is_active: true,
             expires_at: new.expires_at,
         };
@@ -148,6 +149,7 @@ fn apply(record: &mut PolicyRecord, patch: PolicyPatch, now: Timestamp) {
     set(&mut policy.required_attestation, patch.required_attestation);
     set(&mut policy.max_delegation_depth, patch.max_delegation_depth);
     set(&mut policy.may_act, patch.may_act);
+    set(&mut policy.token_labels, patch.token_labels);
     set(&mut policy.is_active, patch.is_active);
     set(&mut policy.expires_at, patch.expires_at);
     policy.version += 1;
@@ -160,6 +162,7 @@ fn check(record: &PolicyRecord) -> Result<(), AdminError> {
         let field = match error {
             PolicyError::Ttl => "max_ttl_seconds",
             PolicyError::Depth => "max_delegation_depth",
+            PolicyError::Labels => "token_labels",
             _ => "name",
         };
         AdminError::invalid(field, error)

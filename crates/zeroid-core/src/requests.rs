@@ -1,5 +1,6 @@
 //! What the engine is asked, and what it answers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -181,6 +182,8 @@ pub struct NewPolicy {
     pub max_delegation_depth: Option<u8>,
     /// The only workloads that may act.
     pub may_act: Option<Vec<SpiffeId>>,
+    /// The labels that stand in tokens.
+    pub token_labels: BTreeSet<String>,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
 }
@@ -208,6 +211,8 @@ pub struct PolicyPatch {
     pub max_delegation_depth: Option<u8>,
     /// The only workloads that may act; `Some(None)` lifts it.
     pub may_act: Option<Option<Vec<SpiffeId>>>,
+    /// The labels that stand in tokens.
+    pub token_labels: Option<BTreeSet<String>>,
     /// In force or not.
     pub is_active: Option<bool>,
     /// End; `Some(None)` lifts it.

@@ -24,6 +24,7 @@ fn deep_policy(name: &str) -> NewPolicy {
         required_attestation: None,
         max_delegation_depth: Some(16),
         may_act: None,
+        token_labels: [].into(),
         expires_at: None,
     }
 }

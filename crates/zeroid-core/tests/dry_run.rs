@@ -5,13 +5,13 @@ mod support;
 
 use support::{World, asked, assertion};
 use zeroid_core::{
-    AdminError, Evaluation, Hypothetical, IdentityPatch, Issued, NewPolicy, PolicyPatch, Registered,
-    TokenError,
+    AdminError, Evaluation, ExchangeProof, Hypothetical, IdentityPatch, Issued, NewPolicy, PolicyPatch,
+    Registered, TokenError,
 };
 use zeroid_identity_model::{CredentialId, PolicyId, Status, TrustLevel};
 use zeroid_jose::SigningKey;
 use zeroid_storage::{CredentialFilter, Page};
-use zeroid_token_core::{GrantType, Reason, Refusal, Side};
+use zeroid_token_core::{CredentialRecord, GrantType, Reason, Refusal, Side};
 
 fn root_by(agent: &Registered, scopes: &str) -> Hypothetical {
     Hypothetical {
@@ -19,6 +19,8 @@ fn root_by(agent: &Registered, scopes: &str) -> Hypothetical {
         grant: GrantType::ApiKey,
         parent: None,
         api_key: None,
+        client: None,
+        proof: None,
         policy: None,
         asked: asked(scopes),
     }
@@ -38,16 +40,13 @@ fn same(evaluation: &Evaluation, done: &Result<Issued, TokenError>) {
     match (&evaluation.outcome, done) {
         (Ok(plan), Ok(issued)) => {
             let (said, did) = (&plan.record, &*issued.record);
-            assert_eq!((&said.usable, &said.delegable), (&did.usable, &did.delegable));
-            assert_eq!(
-                (said.grant_type, said.max_delegation_depth),
-                (did.grant_type, did.max_delegation_depth)
-            );
-            assert_eq!((&said.audience, &said.may_act), (&did.audience, &did.may_act));
-            assert_eq!((&said.confirmation, &said.requested), (&did.confirmation, &did.requested));
-            assert_eq!((said.expires_at, &said.decided_by), (did.expires_at, &did.decided_by));
+            let but_for_its_links =
+                CredentialRecord { lineage: did.lineage.clone(), ..CredentialRecord::clone(said) };
+            assert_eq!(but_for_its_links, *did);
             assert_eq!((&plan.claims.sub, &plan.claims.act), (&issued.claims.sub, &issued.claims.act));
+            assert_eq!(plan.claims.labels, issued.claims.labels);
             assert_eq!(said.lineage.own().source, did.lineage.own().source);
+            assert_eq!(said.lineage.own().beside, did.lineage.own().beside);
             assert_eq!(evaluation.policies, did.decided_by);
         }
         (Err(said), Err(did)) => assert_eq!(said.to_string(), did.to_string()),
@@ -67,6 +66,7 @@ fn policy(change: impl FnOnce(&mut NewPolicy)) -> NewPolicy {
         required_attestation: None,
         max_delegation_depth: Some(1),
         may_act: None,
+        token_labels: [].into(),
         expires_at: None,
     };
     change(&mut policy);
@@ -208,7 +208,22 @@ async fn what_does_not_exist_or_go_together_is_named() {
         ("parent_jti", Hypothetical { grant: GrantType::TokenExchange, ..plain.clone() }),
         ("parent_jti", hop_by(&agent, CredentialId::from_bytes([9; 16]), "a")),
         ("grant_type", Hypothetical { grant: GrantType::Ciba, ..plain.clone() }),
-        ("grant_type", Hypothetical { grant: GrantType::ClientCredentials, ..plain.clone() }),
+        ("grant_type", Hypothetical { grant: GrantType::RefreshToken, ..plain.clone() }),
+        ("client_id", Hypothetical { grant: GrantType::ClientCredentials, ..plain.clone() }),
+        ("client_id", Hypothetical { client: Some("nobody".parse().unwrap()), ..plain.clone() }),
+        ("proof", Hypothetical { proof: Some(ExchangeProof::ApiKey), ..plain.clone() }),
+        (
+            "proof",
+            Hypothetical {
+                proof: Some(ExchangeProof::Route),
+                api_key: Some(agent.key.id),
+                ..hop_by(&agent, root.claims.jti, "a")
+            },
+        ),
+        (
+            "client_id",
+            Hypothetical { proof: Some(ExchangeProof::Client), ..hop_by(&agent, root.claims.jti, "a") },
+        ),
     ];
     for (field, wanted) in cases {
         match world.engine.evaluate(&world.tenant, wanted.clone()).await {

@@ -12,3 +12,4 @@ mod bounds;
 mod endings;
 mod lists;
 mod restrictions;
+mod words;

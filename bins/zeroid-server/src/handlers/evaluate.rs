@@ -1,9 +1,9 @@
 //! `/credential-policies/evaluate`: what would be decided.
 
 use hyper::StatusCode;
-use zeroid_core::{Hypothetical, TokenError};
-use zeroid_token_core::ActorProof;
-use zeroid_wire::{EvaluationView, RefusalView, evaluation_view, read_evaluation};
+use zeroid_core::{ExchangeProof, Hypothetical, TokenError};
+use zeroid_token_core::OAuthCode;
+use zeroid_wire::{EvaluationView, ProofWord, RefusalView, evaluation_view, read_evaluation};
 
 use crate::app::App;
 use crate::auth::{Need, admin};
@@ -20,6 +20,13 @@ pub(crate) async fn evaluate(app: &App, request: Request) -> Result<Reply, Edge>
         grant,
         parent,
         api_key: body.api_key_id,
+        client: body.client,
+        proof: body.proof.map(|word| match word {
+            ProofWord::Assertion => ExchangeProof::Assertion,
+            ProofWord::ApiKey => ExchangeProof::ApiKey,
+            ProofWord::Client => ExchangeProof::Client,
+            ProofWord::Route => ExchangeProof::Route,
+        }),
         policy: body.policy_id,
         asked: body.asked,
     };
@@ -27,18 +34,26 @@ pub(crate) async fn evaluate(app: &App, request: Request) -> Result<Reply, Edge>
     let outcome = match &evaluation.outcome {
         Ok(plan) => Ok(plan),
         Err(TokenError::Refused(refusal)) => Err(RefusalView::Rule(refusal)),
-        Err(other) => Err(RefusalView::Proof(other.to_string())),
+        Err(other) => {
+            let code = other.oauth_code().unwrap_or(OAuthCode::InvalidRequest);
+            Err(RefusalView::Proof { code, why: other.to_string() })
+        }
     };
-    let api_key = match evaluation.proof {
-        ActorProof::ApiKey(id) => Some(id),
-        ActorProof::Assertion | ActorProof::Client(_) | ActorProof::Route(_) => None,
+    let proof = match evaluation.proof.by {
+        ExchangeProof::Assertion => ProofWord::Assertion,
+        ExchangeProof::ApiKey => ProofWord::ApiKey,
+        ExchangeProof::Client => ProofWord::Client,
+        ExchangeProof::Route => ProofWord::Route,
     };
     Ok(Reply::ok(&evaluation_view(&EvaluationView {
         at: evaluation.at,
         identity,
         grant,
         parent,
-        api_key,
+        proof,
+        api_key: evaluation.proof.api_key,
+        client: evaluation.proof.client.as_ref(),
+        route: evaluation.proof.route,
         policies: &evaluation.policies,
         outcome,
         left_out: &evaluation.left_out,

@@ -30,6 +30,7 @@ pub(crate) async fn create(app: &App, request: Request) -> Result<Reply, Edge> {
         required_attestation: body.required_attestation,
         max_delegation_depth: body.max_delegation_depth,
         may_act: body.may_act,
+        token_labels: body.token_labels,
         expires_at: body.expires_at,
     };
     let record = app.engine.create_policy(&caller.tenant, new).await?;
@@ -68,6 +69,7 @@ pub(crate) async fn update(app: &App, request: Request) -> Result<Reply, Edge> {
         required_attestation: body.required_attestation,
         max_delegation_depth: body.max_delegation_depth,
         may_act: body.may_act,
+        token_labels: body.token_labels,
         is_active: body.is_active,
         expires_at: body.expires_at,
     };

@@ -263,6 +263,7 @@ pub(crate) fn issuance(lineage: Lineage, guards: Vec<Guard>, epoch: Epoch) -> Is
         confirmation: None,
         may_act: None,
         task: zeroid_token_core::TaskClaims::default(),
+        additional: zeroid_token_core::AdditionalClaims::default(),
         decided_by: Vec::new(),
     };
     Issuance {

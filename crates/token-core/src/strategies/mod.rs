@@ -20,12 +20,14 @@ mod world;
 
 use std::ops::Range;
 
-use proptest::collection::{btree_set, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use serde_json::Value;
 use zeroid_identity_model::{PolicyId, Status};
 
+use crate::additional::AdditionalClaims;
 use crate::facts::Profile;
 use crate::grant::GrantType;
 use crate::policy::Policy;
@@ -162,6 +164,18 @@ pub struct Wish {
     pub proven_key: Option<usize>,
     /// What it is for.
     pub task: TaskClaims,
+    /// What else is to be told of it.
+    pub additional: AdditionalClaims,
+}
+
+/// Claims of a caller's own, out of a handful, some of which are reserved; often none.
+pub fn additional_claims() -> impl Strategy<Value = AdditionalClaims> {
+    let names =
+        prop_oneof![30 => select(vec!["a", "b", "c", "d"]), 1 => select(vec!["sub", "SCOPE", "labels"])];
+    let values = select(vec![Value::from("x"), Value::from(7), Value::Null, Value::from(vec![true])]);
+    let members = btree_map(names.prop_map(str::to_owned), values, 1..4)
+        .prop_map(|members| AdditionalClaims::asked_for(members.into_iter().collect()).unwrap_or_default());
+    prop_oneof![5 => Just(AdditionalClaims::default()), 1 => members]
 }
 
 /// What a credential is for; mostly nothing is said.
@@ -245,14 +259,22 @@ pub fn policies() -> impl Strategy<Value = Policy> {
     ];
     let lists =
         (option::weighted(0.3, scope_sets()), scope_sets(), option::weighted(0.08, vec(0..PARTIES, 3..6)));
-    (lists, 30..7200_u32, 0..40_u8, grants, any::<[u8; 16]>()).prop_map(
-        |((allowed_scopes, delegable_scopes, may_act), max_ttl_seconds, depth, allowed_grant_types, id)| {
+    let labels = btree_set(select(vec!["team", "tier", "no such label"]).prop_map(str::to_owned), 0..4);
+    (lists, 30..7200_u32, 0..40_u8, (grants, labels), any::<[u8; 16]>()).prop_map(
+        |(
+            (allowed_scopes, delegable_scopes, may_act),
+            max_ttl_seconds,
+            depth,
+            (allowed_grant_types, token_labels),
+            id,
+        )| {
             Policy {
                 allowed_scopes,
                 delegable_scopes,
                 max_ttl_seconds,
                 max_delegation_depth: depth.min(16),
                 allowed_grant_types,
+                token_labels,
                 may_act: may_act.map(|named| named.into_iter().filter_map(world::uri).collect()),
                 ..Policy::tenant_default(PolicyId::from_bytes(id))
             }
@@ -289,14 +311,16 @@ pub fn wishes() -> impl Strategy<Value = Wish> {
         option::weighted(0.08, vec(0..PARTIES, 3..6)),
         option::weighted(0.15, 0..PARTIES),
         prop_oneof![3 => Just(TaskClaims::default()), 1 => tasks()],
+        additional_claims(),
     )
-        .prop_map(|(scopes, resources, ttl_seconds, may_act, proven_key, task)| Wish {
+        .prop_map(|(scopes, resources, ttl_seconds, may_act, proven_key, task, additional)| Wish {
             scopes,
             resources,
             ttl_seconds,
             may_act,
             proven_key,
             task,
+            additional,
         })
 }
 

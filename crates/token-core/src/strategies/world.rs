@@ -383,6 +383,7 @@ impl World {
             may_act: named,
             proven_key: proven,
             task: wish.task.clone(),
+            additional: wish.additional.clone(),
         }
     }
 }
@@ -446,7 +447,7 @@ fn party(number: usize, limits: Limits) -> Option<Party> {
         publisher: String::new(),
         description: String::new(),
         capabilities: serde_json::Value::Null,
-        labels: serde_json::Value::Null,
+        labels: serde_json::json!({"team": format!("team-{number}"), "tier": number, "secret": true}),
         metadata: serde_json::Value::Null,
         created_at: now,
         created_by: String::new(),

@@ -4,11 +4,11 @@ use serde_json::{Map, Value, json};
 use zeroid_token_core::OAuthCode;
 
 use super::words::{
-    attestation, count, flag, grant_type, id, identity_type, scopes, status, sub_type, text, time, told,
-    trust_level, uri,
+    attestation, count, flag, grant_type, id, identity_type, one_of, scopes, status, sub_type, text, time,
+    told, trust_level, uri,
 };
 use super::{Named, closed, list_of, page_of, reference};
-use crate::evaluation::SIDES;
+use crate::evaluation::{ProofWord, SIDES};
 
 /// Every schema of an answer.
 pub(super) fn all() -> Named {
@@ -213,7 +213,7 @@ fn introspection() -> Value {
             "properties": {
                 "active": flag(), "iss": text(), "sub": text(), "aud": list_of(text()), "exp": count(), "iat": count(),
                 "jti": id(), "scope": text(), "scopes": list_of(text()), "token_type": {"enum": ["Bearer", "DPoP"]},
-                "delegation_depth": count(), "mission_id": id(), "actor_proof": actor_proof(),
+                "delegation_depth": count(), "mission_id": id(), "actor_proof": actor_proof(), "labels": {"type": "object"},
             },
         }),
         "RFC 7662 §2.2; nothing but `active` when the token is not alive.",
@@ -311,7 +311,7 @@ fn policy() -> Value {
             "id": id(), "account_id": text(), "project_id": text(), "name": text(), "max_ttl_seconds": count(),
             "allowed_grant_types": list_of(grant_type()), "allowed_scopes": scopes(), "scopes_restricted": flag(),
             "delegable_scopes": scopes(), "max_delegation_depth": count(), "is_active": flag(), "is_default": flag(),
-            "created_at": time(), "updated_at": time(),
+            "token_labels": list_of(text()), "created_at": time(), "updated_at": time(),
         }),
         json!({
             "description": text(), "required_trust_level": trust_level(), "required_attestation": attestation(),
@@ -321,7 +321,10 @@ fn policy() -> Value {
 }
 
 fn evaluation() -> Value {
-    let proof = record(json!({"type": {"enum": ["api_key", "assertion"]}}), json!({"api_key_id": id()}));
+    let proof = record(
+        json!({"type": one_of(ProofWord::ALL.into_iter().map(ProofWord::as_str))}),
+        json!({"api_key_id": id(), "client_id": text(), "delegation_route_id": id()}),
+    );
     let policy = record(json!({"id": id(), "version": count()}), json!({}));
     let left_out =
         record(json!({"scope": text(), "refused_by": {"enum": SIDES}, "reason": text()}), json!({}));
@@ -330,7 +333,10 @@ fn evaluation() -> Value {
             "sub": uri(), "scopes": scopes(), "delegable_scopes": scopes(), "audience": list_of(text()),
             "expires_at": time(), "ttl_seconds": count(), "delegation_depth": count(), "max_delegation_depth": count(),
         }),
-        json!({"act": {"type": "object"}, "cnf": {"type": "object"}, "may_act": list_of(uri())}),
+        json!({
+            "act": {"type": "object"}, "cnf": {"type": "object"}, "may_act": list_of(uri()), "actor_proof": actor_proof(),
+            "labels": {"type": "object"}, "task": {"type": "object"}, "additional_claims": {"type": "object"},
+        }),
     );
     let refusal = record(json!({"error": text(), "reason": text(), "detail": text()}), json!({}));
     record(
@@ -351,7 +357,8 @@ fn credential() -> Value {
             "max_delegation_depth": count(), "mission_id": id(),
         }),
         json!({
-            "requested_scopes": scopes(), "parent_jti": id(), "delegated_by_wimse_uri": uri(),
+            "requested_scopes": scopes(), "client_id": text(), "parent_jti": id(), "delegated_by_wimse_uri": uri(),
+            "task": {"type": "object"}, "additional_claims": {"type": "object"},
             "dpop_key_thumbprint": text(), "revoked_at": time(), "revoke_reason": text(),
             "actor_proof": actor_proof(), "delegation_route_id": id(),
         }),

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 use zeroid_token_core::limits::{MAX_DEPTH, MAX_TTL_SECONDS};
 
 use super::words::{
-    any_grant_type, attestation, flag, id, identity_type, nullable, or_empty, scopes, status, sub_type, text,
-    time, told, trust_level, uri,
+    any_grant_type, attestation, flag, id, identity_type, nullable, one_of, or_empty, scopes, status,
+    sub_type, text, time, told, trust_level, uri,
 };
 use super::{Named, closed, list_of};
+use crate::evaluation::ProofWord;
 use crate::workload_proofs::{MAX_PROOF_AUDIENCE_BYTES, MAX_PROOF_NONCE_BYTES};
 
 /// Every schema of a body.
@@ -144,6 +145,7 @@ fn policy_members() -> Value {
         "description": nullable(text()),
         "allowed_grant_types": nullable(list_of(any_grant_type())),
         "delegable_scopes": told(nullable(scopes()), "May be passed on without being used."),
+        "token_labels": told(nullable(list_of(text())), "The labels of its identities that stand in their tokens, by name."),
         "required_trust_level": or_empty(trust_level()),
         "required_attestation": or_empty(attestation()),
         "max_delegation_depth": nullable(json!({"type": "integer", "minimum": 0, "maximum": MAX_DEPTH})),
@@ -244,6 +246,15 @@ fn evaluation() -> Value {
             "audience": nullable(list_of(text())),
             "ttl_seconds": nullable(json!({"type": "integer", "minimum": 1})),
             "may_act": nullable(list_of(uri())),
+            "client_id": told(or_empty(text()), "The client that would authenticate."),
+            "proof": told(nullable(one_of(ProofWord::ALL.into_iter().map(ProofWord::as_str))), "How the actor of an exchange would prove itself."),
+            "session_id": nullable(text()),
+            "task_id": nullable(text()),
+            "task_type": nullable(text()),
+            "workspace": nullable(text()),
+            "environment": nullable(text()),
+            "allowed_tools": nullable(list_of(text())),
+            "additional_claims": nullable(json!({"type": "object"})),
             "dpop_jkt": told(or_empty(text()), "The thumbprint of the key of which a proof would come."),
         }),
     )
@@ -282,6 +293,7 @@ fn token_request() -> Value {
             "allowed_tools": told(json!({}), "The only tools it may be used with; one, or several."),
             "workspace": parameter("The workspace it is about."),
             "environment": parameter("The environment it is about."),
+            "additional_claims": told(json!({}), "Claims of the caller's own: a JSON object; in a form, the text of one."),
             "resource": told(json!({}), "An absolute URI, or several (RFC 8707 §2)."),
             "audience": told(json!({}), "The same under its name in RFC 8693."),
         }),

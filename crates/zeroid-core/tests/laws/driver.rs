@@ -190,6 +190,7 @@ impl Driver {
             required_attestation: policy.required_attestation,
             max_delegation_depth: Some(policy.max_delegation_depth),
             may_act: policy.may_act.clone(),
+            token_labels: policy.token_labels.clone(),
             expires_at: policy.expires_at,
         };
         self.world.engine.create_policy(&self.world.tenant, new).await.unwrap().policy.id
@@ -289,6 +290,7 @@ impl Driver {
             may_act: named.map(|named| named.iter().map(|n| self.uris[*n].clone()).collect()),
             proven_key,
             task: wish.task.clone(),
+            additional: wish.additional.clone(),
         }
     }
 
