@@ -10,7 +10,7 @@
 
 mod prover;
 
-mod nginx;
+mod proxies;
 mod replicas;
 mod resource;
 mod token;
