@@ -5,7 +5,7 @@ use zeroid_token_core::limits::MAX_TTL_SECONDS;
 use zeroid_token_core::{ClientAuthMethod, GrantType};
 
 use crate::api_keys::{MAX_TEXT_BYTES, check_json};
-use crate::client_keys::ClientKeys;
+use crate::client_keys::registered_keys;
 use crate::clients::ClientTerms;
 use crate::error::AdminError;
 
@@ -110,7 +110,7 @@ pub(crate) fn check(record: &ClientRecord) -> Result<(), AdminError> {
     }
     if let Some(jwks) = &record.jwks {
         check_json("jwks", jwks)?;
-        ClientKeys::of_set(jwks).map_err(|why| AdminError::invalid("jwks", why))?;
+        registered_keys(jwks).map_err(|why| AdminError::invalid("jwks", why))?;
     } else if record.jwks_uri.is_none() && record.auth_method == Some(ClientAuthMethod::PrivateKeyJwt) {
         return Err(AdminError::invalid(
             "jwks",
