@@ -154,9 +154,8 @@ mod tests {
 
     #[test]
     fn made_up_api_keys_push_out_no_address_and_no_credential_that_is_refused() {
-        let slow = Some("1/100".parse().unwrap());
-        let limits = Limits::new(RateLimits { by_address: slow, by_credential: slow });
-        let (limit, path) = (slow.unwrap(), "/oauth2/token");
+        let (limit, path): (Limit, _) = ("1/100".parse().unwrap(), "/oauth2/token");
+        let limits = Limits::new(RateLimits { by_address: Some(limit), by_credential: Some(limit) });
         let address: IpAddr = "198.51.100.7".parse().unwrap();
         let by_address = || limits.take(&limits.addresses, limit, (address, path));
         let by_key = |key: &str| limits.take(&limits.credentials, limit, (Presented::ApiKey(key), path));
