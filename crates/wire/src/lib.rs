@@ -28,9 +28,7 @@ pub use admin::{
 };
 pub use body::{BodyError, Issue, read_object};
 pub use client_auth::{PresentedClient, read_client_credentials};
-pub use clients::{
-    ClientBody, ClientPatchBody, ClientTermsBody, ClientView, client_view, read_client, read_client_patch,
-};
+pub use clients::{ClientBody, ClientPatchBody, ClientView, client_view, read_client, read_client_patch};
 pub use delegation_routes::{DelegationRouteBody, delegation_route_view, read_delegation_route};
 pub use evaluation::{EvaluationBody, EvaluationView, RefusalView, SIDES, evaluation_view, read_evaluation};
 pub use metadata::{Metadata, authorization_server, identity_schema};

@@ -7,10 +7,9 @@ use serde_json::Value;
 use zeroid_identity_model::Timestamp;
 use zeroid_jose::KeySet;
 use zeroid_storage::{ClientRecord, Spend};
-use zeroid_token_core::ClientName;
+use zeroid_token_core::{ClientName, ClientTerms};
 
 use crate::assertion::Assertion;
-use crate::clients::ClientTerms;
 use crate::engine::Engine;
 use crate::error::{AdminError, Fault};
 use crate::key_sets::ByUrlRefusal;

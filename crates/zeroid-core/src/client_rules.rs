@@ -2,11 +2,10 @@
 
 use zeroid_storage::ClientRecord;
 use zeroid_token_core::limits::MAX_TTL_SECONDS;
-use zeroid_token_core::{ClientAuthMethod, GrantType};
+use zeroid_token_core::{ClientAuthMethod, ClientTerms, GrantType};
 
 use crate::api_keys::{MAX_TEXT_BYTES, check_json};
 use crate::client_keys::registered_keys;
-use crate::clients::ClientTerms;
 use crate::error::AdminError;
 
 /// Most redirect URIs, and most contacts, of one client.

@@ -92,7 +92,7 @@ mod workload_proofs;
 pub use admit::NotAdmitted;
 pub use bootstrap::{ADMIN_EXTERNAL_ID, Bootstrapped};
 pub use client_auth::{ClientProof, Inspector};
-pub use clients::{ClientPatch, ClientTerms, MadeClient, NewClient};
+pub use clients::{ClientPatch, MadeClient, NewClient};
 pub use clock::{Clock, MAX_CLOCK_OFFSET_SECONDS};
 pub use delegation_routes::NewDelegationRoute;
 pub use dry_run::{Evaluation, Hypothetical};

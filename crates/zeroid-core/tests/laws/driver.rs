@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use zeroid_core::{
-    ApiKeyGrant, ClientCredentialsGrant, ClientProof, ClientTerms, ExchangeGrant, IdentityPatch,
-    Introspection, Issued, JwtBearerGrant, NewApiKey, NewClient, NewDelegationRoute, NewPolicy, TokenError,
+    ApiKeyGrant, ClientCredentialsGrant, ClientProof, ExchangeGrant, IdentityPatch, Introspection, Issued,
+    JwtBearerGrant, NewApiKey, NewClient, NewDelegationRoute, NewPolicy, TokenError,
 };
 use zeroid_identity_model::{ApiKeyId, ClientId, IdentityId, PolicyId, SpiffeId, Timestamp};
 use zeroid_jose::{Secret, SigningKey};
 use zeroid_storage::{CredentialFilter, Environment, Page, Store};
 use zeroid_token_core::strategies::{Cut, Limits, Proof, Step, Wish, WorldPlan};
 use zeroid_token_core::{
-    Asked, Audience, CredentialRecord, CutOffKey, DelegationRoute, GrantType, Policy, ProvenKey, Reason,
-    ScopeSet, Thumbprint,
+    Asked, Audience, ClientTerms, CredentialRecord, CutOffKey, DelegationRoute, GrantType, Policy, ProvenKey,
+    Reason, ScopeSet, Thumbprint,
 };
 
 use crate::support::{World, assertion};
