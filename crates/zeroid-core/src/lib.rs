@@ -78,6 +78,7 @@ mod delegation_routes;
 mod dry_run;
 mod exchange;
 mod grants;
+mod identity_rules;
 mod introspect;
 mod own_key;
 mod policies;
