@@ -15,7 +15,7 @@ struct Soak {
 }
 
 const SOAKS: [Soak; 3] = [
-    Soak { name: "replays", test: ("replays", ""), variable: "ZEROID_SOAK_REPLAYS", count: "20000" },
+    Soak { name: "replays", test: ("replays", ""), variable: "ZEROID_SOAK_REPLAYS", count: "1000" },
     Soak { name: "rounds", test: ("replicas", "rounds"), variable: "ZEROID_SOAK_ROUNDS", count: "100000" },
     Soak { name: "rows", test: ("rows", ""), variable: "ZEROID_SOAK_ROWS", count: "10000000" },
 ];

@@ -20,6 +20,7 @@ const PROGRAMS: &[(&[&str], &str, &str, &str)] = &[
     (&["faketime"], "--version", "the test of replicas whose clocks are off", "faketime"),
     // Where those who are not root do not look for programs.
     (&["nginx", "/usr/sbin/nginx"], "-v", "the tests behind nginx", "nginx-light"),
+    (&["caddy"], "version", "the tests behind Caddy", "caddy"),
 ];
 
 /// Run the tests of the workspace, then those of features that are off by default. `args` go to each

@@ -118,19 +118,25 @@ impl KeySet {
         self.0.iter().map(|listed| (listed.kid.as_deref(), &listed.key))
     }
 
-    /// Authenticate something by the key its header names, or, when it names none, by one of the few whose algorithm
-    /// it names. Each key is used for its own algorithm alone.
+    /// Authenticate something by the key its header names; by one of the few that could be meant, when it names none, or
+    /// one that only keys without an id could be. Each key is used for its own algorithm alone.
     ///
     /// # Errors
     /// [`KeySetRefusal`]; only [`KeySetRefusal::UnknownKey`] could be otherwise with a newer set.
     pub fn verify<'a>(&self, jws: Unverified<Compact<'a>>) -> Result<Verified<Compact<'a>>, KeySetRefusal> {
         let header = &jws.peek().header;
-        let named = |listed: &&Listed| match &header.kid {
-            Some(kid) => listed.kid.as_ref() == Some(kid),
-            None => true,
+        let fitting: Vec<&Listed> =
+            self.0.iter().filter(|listed| listed.key.algorithm().as_str() == header.alg).collect();
+        let of_id = |kid: Option<&String>| -> Vec<&Listed> {
+            fitting.iter().filter(|listed| listed.kid.as_ref() == kid).copied().collect()
         };
-        let fitting = |listed: &&Listed| listed.key.algorithm().as_str() == header.alg;
-        let meant: Vec<&Listed> = self.0.iter().filter(named).filter(fitting).collect();
+        let named = header.kid.as_ref().map(|kid| of_id(Some(kid))).unwrap_or_default();
+        let surely = !named.is_empty();
+        let meant = match &header.kid {
+            _ if surely => named,
+            Some(_) => of_id(None),
+            None => fitting,
+        };
         if meant.is_empty() {
             return Err(KeySetRefusal::UnknownKey);
         }
@@ -141,9 +147,8 @@ impl KeySet {
         if meant.iter().any(|listed| unchecked.is_signed_by(&listed.key)) {
             return Ok(Verified::assert_signature_checked(unchecked));
         }
-        // Without a key id a new key looks like a bad signature.
-        let unnamed = unchecked.header.kid.is_none();
-        Err(if unnamed { KeySetRefusal::UnknownKey } else { JwsError::Signature.into() })
+        // Where no id says which key is meant, a new key looks like a bad signature.
+        Err(if surely { JwsError::Signature.into() } else { KeySetRefusal::UnknownKey })
     }
 }
 
@@ -292,6 +297,19 @@ mod tests {
         check(&set, &signed(&a, Some("e")), Err(KeySetRefusal::UnknownKey));
         check(&set, &signed(&b, None), Ok(()));
         check(&set, &signed(&p256(), None), Err(KeySetRefusal::UnknownKey));
+    }
+
+    #[test]
+    fn a_key_without_an_id_may_be_what_a_name_means() {
+        let (a, b) = (p256(), p256());
+        let mut bare = jwk(&a, "a");
+        bare.as_object_mut().unwrap().remove("kid");
+        let set = set(&[bare, jwk(&b, "b")]).unwrap();
+        check(&set, &signed(&a, Some("a")), Ok(()));
+        check(&set, &signed(&a, None), Ok(()));
+        check(&set, &signed(&p256(), Some("a")), Err(KeySetRefusal::UnknownKey));
+        // A name that some key has means that key.
+        check(&set, &signed(&a, Some("b")), Err(JwsError::Signature.into()));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! clock and no randomness: it takes `now` and bytes.
 
 mod client;
+mod client_terms;
 mod grant;
 mod key_id;
 mod scope;
@@ -37,6 +38,7 @@ pub use audience::{Audience, AudienceError};
 pub use ceiling::{Ceiling, Side};
 pub use claims::{Act, Claims, Confirmation, MayActEntry};
 pub use client::{ClientAuthMethod, ClientName, ClientNameError, UnknownAuthMethod};
+pub use client_terms::ClientTerms;
 pub use cut_off::{CutOff, CutOffKey, Reason};
 pub use decide::{Plan, decide};
 pub use delegation_route::{DelegationRoute, DelegationRouteError, NoRoute};

@@ -2,43 +2,10 @@
 
 use serde_json::{Value, json};
 use zeroid_identity_model::{ClientId, IdentityId, Owner, PolicyId, Tenant, Timestamp};
-use zeroid_token_core::{ClientAuthMethod, ClientName, GrantType, ScopeSet};
+use zeroid_token_core::{ClientAuthMethod, ClientName, ClientTerms, GrantType, ScopeSet};
 
 use crate::body::{BodyError, Reader};
 use crate::views::Object;
-
-/// What can be said of a client when it is made and when it is changed; absent members have their defaults, or stay.
-#[derive(Clone, Debug, Default)]
-pub struct ClientTermsBody {
-    /// `description`.
-    pub description: Option<String>,
-    /// `identity_id`.
-    pub identity_id: Option<IdentityId>,
-    /// `grant_types`.
-    pub grant_types: Option<Vec<GrantType>>,
-    /// `redirect_uris`.
-    pub redirect_uris: Option<Vec<String>>,
-    /// `access_token_ttl`, in seconds; 0 is the deployment's.
-    pub access_token_ttl_seconds: Option<u32>,
-    /// `refresh_token_ttl`, in seconds; 0 is the deployment's.
-    pub refresh_token_ttl_seconds: Option<u32>,
-    /// `jwks`.
-    pub jwks: Option<Value>,
-    /// `jwks_uri`.
-    pub jwks_uri: Option<String>,
-    /// `resources`.
-    pub resources: Option<Vec<String>>,
-    /// `dpop_bound_access_tokens`.
-    pub dpop_bound_access_tokens: Option<bool>,
-    /// `software_id`.
-    pub software_id: Option<String>,
-    /// `software_version`.
-    pub software_version: Option<String>,
-    /// `contacts`.
-    pub contacts: Option<Vec<String>>,
-    /// `metadata`.
-    pub metadata: Option<Value>,
-}
 
 /// The body of `POST /oauth/clients`.
 #[derive(Clone, Debug)]
@@ -56,7 +23,7 @@ pub struct ClientBody {
     /// `credential_policy_id`.
     pub policy_id: Option<PolicyId>,
     /// Everything else.
-    pub terms: ClientTermsBody,
+    pub terms: ClientTerms,
     /// `created_by`.
     pub created_by: Option<Owner>,
 }
@@ -75,7 +42,7 @@ pub struct ClientPatchBody {
     /// `revoke_existing`.
     pub revoke_existing: bool,
     /// Everything else.
-    pub terms: ClientTermsBody,
+    pub terms: ClientTerms,
 }
 
 /// A client, without its secret.
@@ -184,10 +151,10 @@ pub fn read_client_patch(bytes: &[u8]) -> Result<ClientPatchBody, BodyError> {
     reader.finish(body)
 }
 
-fn terms(reader: &mut Reader) -> ClientTermsBody {
-    ClientTermsBody {
+fn terms(reader: &mut Reader) -> ClientTerms {
+    ClientTerms {
         description: reader.text("description"),
-        identity_id: reader.parsed("identity_id"),
+        identity: reader.parsed("identity_id"),
         grant_types: reader.list("grant_types"),
         redirect_uris: reader.texts("redirect_uris"),
         access_token_ttl_seconds: lifetime(reader, "access_token_ttl"),

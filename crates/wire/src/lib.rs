@@ -11,6 +11,7 @@ mod client_auth;
 mod clients;
 mod delegation_routes;
 mod evaluation;
+mod identities;
 mod metadata;
 mod oauth;
 mod own_key;
@@ -22,18 +23,18 @@ mod views;
 mod workload_proofs;
 
 pub use admin::{
-    ApiKeyBody, IdentityBody, IdentityPatchBody, PolicyBody, PolicyPatchBody, ReasonBody, Registration,
-    read_api_key, read_identity, read_identity_patch, read_policy, read_policy_patch, read_reason,
-    read_registration,
+    ApiKeyBody, PolicyBody, PolicyPatchBody, ReasonBody, read_api_key, read_policy, read_policy_patch,
+    read_reason,
 };
 pub use body::{BodyError, Issue, read_object};
 pub use client_auth::{PresentedClient, read_client_credentials};
-pub use clients::{
-    ClientBody, ClientPatchBody, ClientTermsBody, ClientView, client_view, read_client, read_client_patch,
-};
+pub use clients::{ClientBody, ClientPatchBody, ClientView, client_view, read_client, read_client_patch};
 pub use delegation_routes::{DelegationRouteBody, delegation_route_view, read_delegation_route};
 pub use evaluation::{
     EvaluationBody, EvaluationView, ProofWord, RefusalView, SIDES, evaluation_view, read_evaluation,
+};
+pub use identities::{
+    IdentityBody, IdentityPatchBody, Registration, read_identity, read_identity_patch, read_registration,
 };
 pub use metadata::{Metadata, authorization_server, identity_schema};
 pub use oauth::{

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 use zeroid_identity_model::{SpiffeId, Timestamp};
-use zeroid_jose::{Compact, HashPurpose, MasterKey, PublicKey, numeric_date, parse, verify};
+use zeroid_jose::{Compact, HashPurpose, KeySet, MasterKey, PublicKey, numeric_date, parse, verify};
 use zeroid_storage::{SecretHash, Spend};
 use zeroid_token_core::{Unverified, parse_json_object_strict};
 
@@ -66,12 +66,6 @@ impl<'a, S: Signer> Assertion<'a, S> {
         Ok(Self { jws, claims, issuer })
     }
 
-    /// The key and the algorithm its header names, which only help to find the key that judges it.
-    pub(crate) fn names_key(&self) -> (Option<&str>, &str) {
-        let header = &self.jws.peek().header;
-        (header.kid.as_deref(), header.alg.as_str())
-    }
-
     /// Authenticate it by one of the signer's keys; what it uses up is what makes it single-use. Absent when it is
     /// signed by none of them, or its `jti` is not acceptable.
     pub(crate) fn authenticate<'k>(
@@ -82,6 +76,14 @@ impl<'a, S: Signer> Assertion<'a, S> {
         let (hash, forget_at) = self.fingerprint(master).ok()?;
         let scope = self.issuer.to_string();
         keys.into_iter().find(|key| verify(self.jws.clone(), key).is_ok())?;
+        Some(Spend { scope, hash, forget_at })
+    }
+
+    /// The same by the signer's key set.
+    pub(crate) fn authenticate_by(self, keys: &KeySet, master: &MasterKey) -> Option<Spend> {
+        let (hash, forget_at) = self.fingerprint(master).ok()?;
+        let scope = self.issuer.to_string();
+        keys.verify(self.jws).ok()?;
         Some(Spend { scope, hash, forget_at })
     }
 

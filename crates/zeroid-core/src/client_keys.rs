@@ -5,21 +5,14 @@
 
 use serde_json::Value;
 use zeroid_identity_model::Timestamp;
-use zeroid_jose::{Jwk, PublicKey};
+use zeroid_jose::KeySet;
 use zeroid_storage::{ClientRecord, Spend};
-use zeroid_token_core::ClientName;
+use zeroid_token_core::{ClientName, ClientTerms};
 
 use crate::assertion::Assertion;
-use crate::clients::ClientTerms;
 use crate::engine::Engine;
 use crate::error::{AdminError, Fault};
 use crate::key_sets::ByUrlRefusal;
-
-/// Most keys of one client: enough for a rotation of several at once.
-const MAX_KEYS: usize = 16;
-
-/// Members that only a private or a symmetric key has (RFC 7518 §6).
-const SECRET_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 impl Engine {
     /// A URL of keys must be one that could be fetched, by its looks: nobody is asked for it now.
@@ -37,10 +30,9 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Option<Spend>, Fault> {
         let Some(url) = &client.jwks_uri else {
-            let keys = ClientKeys::of(client);
-            let (kid, alg) = assertion.names_key();
-            let candidates = keys.candidates(kid, alg);
-            return Ok(assertion.clone().authenticate(candidates, &self.master));
+            // A set that was taken once and reads no more has no keys.
+            let keys = client.jwks.as_ref().and_then(|jwks| registered_keys(jwks).ok()).unwrap_or_default();
+            return Ok(assertion.authenticate_by(&keys, &self.master));
         };
         match assertion.authenticate_at(self.key_sets(), url, now, &self.master).await {
             Ok(spend) => Ok(spend),
@@ -50,52 +42,17 @@ impl Engine {
     }
 }
 
-/// The usable keys of a client.
-pub(crate) struct ClientKeys(Vec<(Option<String>, PublicKey)>);
-
-impl ClientKeys {
-    /// The keys of a registered client. None are found in a set that was taken once and reads no more.
-    pub(crate) fn of(client: &ClientRecord) -> Self {
-        client.jwks.as_ref().and_then(|jwks| Self::of_set(jwks).ok()).unwrap_or(Self(Vec::new()))
+/// Read the set somebody registers for a client; one key at least must be of use to us.
+///
+/// # Errors
+/// What is wrong with it, one line.
+pub(crate) fn registered_keys(jwks: &Value) -> Result<KeySet, String> {
+    let members = jwks.as_object().ok_or("must be a JWK Set: an object with the list `keys`")?;
+    let keys = KeySet::from_members(members).map_err(|error| error.to_string())?;
+    if keys.is_empty() {
+        return Err("holds no key we can verify signatures with: EC P-256, RSA or Ed25519".to_owned());
     }
-
-    /// Read a JWK Set somebody hands in (RFC 7517 §5). Keys of a kind we know nothing of, and keys that are not for
-    /// signatures, are left out; one at least must be left.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub(crate) fn of_set(jwks: &Value) -> Result<Self, String> {
-        let keys = jwks.get("keys").and_then(Value::as_array);
-        let keys = keys.ok_or("must be a JWK Set: an object with the list `keys`")?;
-        if keys.len() > MAX_KEYS {
-            return Err(format!("at most {MAX_KEYS} keys allowed"));
-        }
-        let mut usable = Vec::with_capacity(keys.len());
-        for (at, key) in keys.iter().enumerate() {
-            if SECRET_MEMBERS.iter().any(|member| key.get(member).is_some()) {
-                return Err(format!("keys[{at}] has a private or symmetric part: give the public key alone"));
-            }
-            let Ok(jwk) = serde_json::from_value::<Jwk>(key.clone()) else { continue };
-            let signs = jwk.usage.as_deref().is_none_or(|usage| usage == "sig");
-            if let (true, Ok(public)) = (signs, PublicKey::from_jwk(&jwk)) {
-                usable.push((jwk.kid, public));
-            }
-        }
-        if usable.is_empty() {
-            return Err("holds no key we can verify signatures with: EC P-256, RSA or Ed25519".to_owned());
-        }
-        Ok(Self(usable))
-    }
-
-    /// The keys that may have signed what names this key and this algorithm.
-    pub(crate) fn candidates(&self, kid: Option<&str>, alg: &str) -> impl Iterator<Item = &PublicKey> {
-        let wanted = kid.map(str::to_owned);
-        let alg = alg.to_owned();
-        self.0.iter().filter_map(move |(named, key)| {
-            let may = wanted.is_none() || named.is_none() || *named == wanted;
-            (may && key.algorithm().as_str() == alg).then_some(key)
-        })
-    }
+    Ok(keys)
 }
 
 #[cfg(test)]
@@ -124,15 +81,10 @@ mod tests {
             json!({"keys": [for_encryption]}),
             json!({"keys": [good, private]}),
             json!({"keys": [good, {"kty": "oct", "k": "AA"}]}),
-            json!({"keys": vec![good.clone(); 17]}),
+            json!({"keys": vec![good.clone(); 33]}),
         ] {
-            assert!(ClientKeys::of_set(&bad).is_err(), "{bad}");
+            assert!(registered_keys(&bad).is_err(), "{bad}");
         }
-        let keys = ClientKeys::of_set(&json!({"keys": [unknown, good, for_encryption]})).unwrap();
-        assert_eq!(keys.candidates(Some("k1"), "ES256").count(), 1);
-        assert_eq!(keys.candidates(None, "ES256").count(), 1);
-        assert_eq!(keys.candidates(Some("k2"), "ES256").count(), 0);
-        assert_eq!(keys.candidates(Some("k1"), "RS256").count(), 0);
-        assert_eq!(keys.candidates(None, "none").count(), 0);
+        assert_eq!(registered_keys(&json!({"keys": [unknown, good, for_encryption]})).unwrap().len(), 1);
     }
 }

@@ -2,11 +2,10 @@
 
 use zeroid_storage::ClientRecord;
 use zeroid_token_core::limits::MAX_TTL_SECONDS;
-use zeroid_token_core::{Audience, ClientAuthMethod, GrantType};
+use zeroid_token_core::{Audience, ClientAuthMethod, ClientTerms, GrantType};
 
 use crate::api_keys::{MAX_TEXT_BYTES, check_json};
-use crate::client_keys::ClientKeys;
-use crate::clients::ClientTerms;
+use crate::client_keys::registered_keys;
 use crate::error::AdminError;
 
 /// Most redirect URIs, and most contacts, of one client.
@@ -116,7 +115,7 @@ pub(crate) fn check(record: &ClientRecord) -> Result<(), AdminError> {
     }
     if let Some(jwks) = &record.jwks {
         check_json("jwks", jwks)?;
-        ClientKeys::of_set(jwks).map_err(|why| AdminError::invalid("jwks", why))?;
+        registered_keys(jwks).map_err(|why| AdminError::invalid("jwks", why))?;
     } else if record.jwks_uri.is_none() && record.auth_method == Some(ClientAuthMethod::PrivateKeyJwt) {
         return Err(AdminError::invalid(
             "jwks",

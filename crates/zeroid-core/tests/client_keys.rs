@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 use support::{World, asked, assertion};
 use zeroid_core::{
-    AdminError, ClientCredentialsGrant, ClientProof, ClientTerms, FetchKeys, FetchedKeys, FetchingKeys,
-    Issued, NewClient, NotFetched, TokenError,
+    AdminError, ClientCredentialsGrant, ClientProof, FetchKeys, FetchedKeys, FetchingKeys, Issued, NewClient,
+    NotFetched, TokenError,
 };
 use zeroid_jose::{Secret, SigningKey};
-use zeroid_token_core::{ClientAuthMethod, OAuthCode};
+use zeroid_token_core::{ClientAuthMethod, ClientTerms, OAuthCode};
 
 const URL: &str = "https://app.example/jwks";
 

@@ -11,7 +11,7 @@
 mod prover;
 
 mod clients;
-mod nginx;
+mod proxies;
 mod replicas;
 mod resource;
 mod token;

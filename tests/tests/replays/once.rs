@@ -50,8 +50,8 @@ pub(crate) struct Signer {
 
 /// A request, and how it is refused when what it brings was used before.
 pub(crate) struct Request {
-    body: Value,
-    proof: Option<String>,
+    pub(crate) body: Value,
+    pub(crate) proof: Option<String>,
     refusal: (u16, &'static str),
 }
 
@@ -154,12 +154,6 @@ impl Signer {
 }
 
 impl Request {
-    pub(crate) fn send(&self, client: &Client) -> Answer {
-        let mut headers = vec![("content-type", "application/json")];
-        headers.extend(self.proof.as_deref().map(|proof| ("dpop", proof)));
-        client.send("POST", "/oauth2/token", &headers, self.body.to_string())
-    }
-
     #[track_caller]
     pub(crate) fn is_refused_as_used(&self, answer: &Answer, round: usize) {
         let told = (answer.status, answer.text("/error"));

@@ -11,6 +11,7 @@ mod limits;
 mod load;
 mod open_loop;
 mod options;
+mod rate_limits;
 mod report;
 mod scenarios;
 mod server;
@@ -29,6 +30,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     match options.what {
         What::Rates => rates(&options, &mut report),
         What::Sizes => sizes::run(&options, &mut report),
+        What::RateLimits => rate_limits::run(&options, &mut report),
         What::Attribution => attribute::run(&options, &mut report),
     }
 }

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use crate::outcome::{Failure, Outcome};
 
-const USAGE: &str =
-    "cargo xtask bench [sizes | attribute] [--quick] [--sqlite] [--postgres] [--runs N] [--json FILE]";
+const USAGE: &str = "cargo xtask bench [sizes | rate-limits | attribute] [--quick] [--sqlite] [--postgres] [--runs N] [--json FILE]";
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,6 +13,8 @@ pub(super) enum What {
     Rates,
     /// What grows with the store: starts, memory, a large tree.
     Sizes,
+    /// What counting callers adds to a request.
+    RateLimits,
     /// Which part of a request costs what.
     Attribution,
 }
@@ -39,6 +40,7 @@ impl Options {
             let mut value = || args.next().ok_or_else(|| Failure::new(USAGE));
             match arg.as_str() {
                 "sizes" => options.what = What::Sizes,
+                "rate-limits" => options.what = What::RateLimits,
                 "attribute" => options.what = What::Attribution,
                 "--quick" => options.quick = true,
                 "--sqlite" => options.sqlite = true,

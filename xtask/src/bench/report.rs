@@ -97,6 +97,13 @@ impl Report {
         self.line(name, "value", &json!({"value": value, "unit": unit}))
     }
 
+    /// The median of some numbers, and their range.
+    pub(super) fn spread(&self, name: &str, values: &Spread, unit: &str) -> Outcome {
+        let Spread { median, least, most } = values;
+        println!("{name:<46}{median:>9.2} {unit}, {least:.2}..{most:.2}");
+        self.line(name, "spread", &json!({"values": values.json(), "unit": unit}))
+    }
+
     /// A row of JSON alone; the caller prints it for people.
     pub(super) fn line(&self, name: &str, kind: &str, values: &Value) -> Outcome {
         let Some(mut file) = self.json.as_ref() else { return Ok(()) };
@@ -109,14 +116,14 @@ impl Report {
 }
 
 /// The middle of some numbers, and how far they go.
-struct Spread {
+pub(super) struct Spread {
     median: f64,
     least: f64,
     most: f64,
 }
 
 impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
+    pub(super) fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         let at = |place: usize| values.get(place).copied().unwrap_or(0.0);

@@ -15,7 +15,7 @@ use crate::outcome::{Failure, Outcome};
 pub(super) const CONNECTIONS: usize = 64;
 
 /// Before anything is measured.
-const WARM_UP: Duration = Duration::from_secs(1);
+pub(super) const WARM_UP: Duration = Duration::from_secs(1);
 
 /// Agents and live tokens that are chosen from at random: more than a server remembers.
 const MANY_KEYS: usize = 1_000;

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use zeroid_test_postgres::{Cluster, Durability};
@@ -33,13 +34,24 @@ pub(super) struct BenchServer {
     folder: PathBuf,
     /// The PostgreSQL it uses, if it uses one, and the URL of its database there.
     cluster: Option<(Cluster, String)>,
+    settings: Settings,
     address: String,
 }
+
+/// Variables of the environment that differ from those of every server here.
+pub(super) type Settings = &'static [(&'static str, &'static str)];
 
 impl BenchServer {
     /// Start on SQLite, or on a PostgreSQL that flushes to disk at every commit.
     pub(super) fn start(program: &Path, on_postgres: bool) -> Outcome<Self> {
-        let folder = std::env::temp_dir().join(format!("zeroid-bench-{}", std::process::id()));
+        Self::start_with(program, on_postgres, &[])
+    }
+
+    /// The same with these settings.
+    pub(super) fn start_with(program: &Path, on_postgres: bool, settings: Settings) -> Outcome<Self> {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("zeroid-bench-{}-{number}", std::process::id()));
         let cluster = match on_postgres {
             true => {
                 let cluster = Cluster::start(Durability::OfTheMachine).map_err(Failure::new)?;
@@ -48,8 +60,9 @@ impl BenchServer {
             }
             false => None,
         };
-        let (child, address) = spawn(&mut command(program, &folder, cluster.as_ref()))?;
-        Ok(Self { program: program.to_owned(), child, folder, cluster, address })
+        let (child, address) =
+            spawn(command(program, &folder, cluster.as_ref()).envs(settings.iter().copied()))?;
+        Ok(Self { program: program.to_owned(), child, folder, cluster, settings, address })
     }
 
     /// Stop the server as an operator would. The database of a PostgreSQL goes on.
@@ -62,6 +75,7 @@ impl BenchServer {
     /// answer.
     pub(super) fn resume(&mut self, form: &str) -> Outcome<Duration> {
         let mut command = command(&self.program, &self.folder, self.cluster.as_ref());
+        command.envs(self.settings.iter().copied());
         let began = Instant::now();
         (self.child, self.address) = spawn(&mut command)?;
         self.token(form)?;

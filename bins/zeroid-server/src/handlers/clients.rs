@@ -2,9 +2,9 @@
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use zeroid_core::{ClientPatch, ClientTerms, MadeClient, NewClient};
+use zeroid_core::{ClientPatch, MadeClient, NewClient};
 use zeroid_storage::ClientRecord;
-use zeroid_wire::{ClientTermsBody, ClientView, client_view, read_client, read_client_patch, read_reason};
+use zeroid_wire::{ClientView, client_view, read_client, read_client_patch, read_reason};
 
 use super::identities::id;
 use super::query::Query;
@@ -28,7 +28,7 @@ pub(crate) async fn create(app: &App, request: Request) -> Result<Reply, Edge> {
         auth_method: body.auth_method,
         scopes: body.scopes,
         policy_id: body.policy_id,
-        terms: terms(body.terms),
+        terms: body.terms,
         created_by: caller.creator(body.created_by).map(|name| name.to_string()).unwrap_or_default(),
     };
     let made = app.engine.create_client(&caller.tenant, new).await?;
@@ -61,7 +61,7 @@ pub(crate) async fn update(app: &App, request: Request) -> Result<Reply, Edge> {
         policy_id: body.policy_id,
         is_active: body.is_active,
         revoke_existing: body.revoke_existing,
-        terms: terms(body.terms),
+        terms: body.terms,
         modified_by: caller.label().to_owned(),
     };
     Ok(Reply::ok(&view(&app.engine.patch_client(&caller.tenant, id(&request.id)?, patch).await?)))
@@ -80,25 +80,6 @@ pub(crate) async fn delete(app: &App, request: Request) -> Result<Reply, Edge> {
     let caller = admin(app, &request, Need::Registry).await?;
     app.engine.delete_client(&caller.tenant, id(&request.id)?, caller.label()).await?;
     Ok(Reply::ok(&json!({"deleted": true, "id": request.id})))
-}
-
-fn terms(body: ClientTermsBody) -> ClientTerms {
-    ClientTerms {
-        description: body.description,
-        identity: body.identity_id,
-        grant_types: body.grant_types,
-        redirect_uris: body.redirect_uris,
-        access_token_ttl_seconds: body.access_token_ttl_seconds,
-        refresh_token_ttl_seconds: body.refresh_token_ttl_seconds,
-        jwks: body.jwks,
-        jwks_uri: body.jwks_uri,
-        resources: body.resources,
-        dpop_bound_access_tokens: body.dpop_bound_access_tokens,
-        software_id: body.software_id,
-        software_version: body.software_version,
-        contacts: body.contacts,
-        metadata: body.metadata,
-    }
 }
 
 /// The one answer that shows a secret.

@@ -146,3 +146,30 @@ fn address(app: &App, request: &Request) -> IpAddr {
 fn too_many(of: &'static str, wait: Duration) -> Edge {
     Edge::TooMany { of, seconds: wait.as_secs() + u64::from(wait.subsec_nanos() > 0) }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_api_keys_push_out_no_address_and_no_credential_that_is_refused() {
+        let (limit, path): (Limit, _) = ("1/100".parse().unwrap(), "/oauth2/token");
+        let limits = Limits::new(RateLimits { by_address: Some(limit), by_credential: Some(limit) });
+        let address: IpAddr = "198.51.100.7".parse().unwrap();
+        let by_address = || limits.take(&limits.addresses, limit, (address, path));
+        let by_key = |key: &str| limits.take(&limits.credentials, limit, (Presented::ApiKey(key), path));
+        for _ in 0..100 {
+            by_address().unwrap();
+            by_key("looping").unwrap();
+        }
+        // Far more than there is room for.
+        for number in 0..200_000 {
+            by_key(&format!("made-up-{number}")).unwrap();
+        }
+        let let_in = (0..100).filter(|_| by_key("looping").is_ok()).count();
+        assert!(let_in < 50, "it was forgotten: {let_in}");
+        assert!((0..100).filter(|_| by_address().is_ok()).count() < 50);
+        by_key("fair").unwrap();
+    }
+}

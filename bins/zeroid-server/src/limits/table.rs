@@ -8,8 +8,13 @@ use super::Limit;
 /// Sets of a table. A key belongs to one set, so that two requests wait for each other only when their keys do.
 const SETS: usize = 4096;
 
-/// Buckets of a set. With [`SETS`] and 16 bytes each a table takes half a MiB, whoever comes.
+/// Buckets of a set.
 const WAYS: usize = 8;
+
+/// Most memory of a table, whoever comes: a build in which its buckets and their locks take more fails.
+const MAX_BYTES: usize = 576 * 1024;
+
+const _: () = assert!(SETS * size_of::<Mutex<[Bucket; WAYS]>>() <= MAX_BYTES);
 
 /// One bucket: a key, and when it will be full again, in nanoseconds since the start. One that is full already says as
 /// much as none.
@@ -67,6 +72,7 @@ fn nanoseconds(time: Duration) -> u64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::limits::RateLimits;
 
     const LIMIT: Limit = Limit { a_second: 10, burst: 3 };
 
@@ -102,7 +108,39 @@ mod tests {
             table.take(stranger * u64::try_from(SETS).unwrap(), LIMIT, ms(0)).unwrap();
         }
         assert!(table.take(0, LIMIT, ms(0)).is_err());
-        assert_eq!(table.0.len() * std::mem::size_of::<[Bucket; WAYS]>(), 512 * 1024);
+        assert!(size_of_val(&*table.0) <= MAX_BYTES);
+    }
+
+    /// A hundred seconds in which 10 000 keys a second are seen once and never again: ten addresses that send as many
+    /// made-up credentials as each may.
+    #[test]
+    fn a_flood_of_strangers_frees_nobody_and_locks_nobody_out() {
+        let (table, limit) = (Table::default(), RateLimits::PRODUCTION.by_credential.unwrap());
+        // Keys are hashes; these look like some (splitmix64).
+        let key = |number: u64| {
+            let mixed =
+                (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (number >> 7)).wrapping_add(number << 31);
+            (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB)
+        };
+        let (looping, fair) = (key(u64::MAX), key(u64::MAX - 1));
+        let (mut taken, mut last, mut stranger) = (0, 0, 0);
+        for step in 0..100_000 {
+            let now = ms(step);
+            for _ in 0..10 {
+                stranger += 1;
+                table.take(key(stranger), limit, now).unwrap();
+            }
+            // Five times what is allowed.
+            if table.take(looping, limit, now).is_ok() {
+                (taken, last) = (taken + 1, step);
+            }
+            if step % 10 == 0 {
+                table.take(fair, limit, now).unwrap();
+            }
+        }
+        assert!((20_900..=21_000).contains(&taken), "a burst, and 200 a second: {taken}");
+        assert!(last > 99_900, "{last}");
+        assert!(size_of_val(&*table.0) <= MAX_BYTES);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Binary, SmallInt, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Text};
 use zeroid_identity_model::{ApiKeyId, CredentialId, IdentityId, PolicyId, SpiffeId, Timestamp};
 use zeroid_storage::{
     ApiKeyRecord, ClientRecord, CredentialDigest, IdentityRecord, PolicyRecord, SecretHash, Spend, StoreError,
@@ -11,6 +11,7 @@ use zeroid_storage::{
 use zeroid_token_core::{ClientName, CredentialRecord, CutOff};
 
 use super::Conn;
+use super::columns::CredentialColumns;
 use crate::error::unavailable;
 use crate::packed::unpack;
 use crate::rows::{ApiKeyRead, ClientRead, CredentialRow, bytes, from_json, signed};
@@ -18,33 +19,14 @@ use crate::schema::{api_keys, clients, cut_offs, identities, policies};
 
 /// Store credentials.
 pub(super) fn insert_credentials(conn: &mut Conn, rows: &[(i64, &CredentialRow)]) -> Result<(), StoreError> {
-    let mut columns = InsertCredentials::default();
+    let mut columns = CredentialColumns::default();
     for (tenant, row) in rows {
-        columns.jti.push(&row.jti);
-        columns.tenant_id.push(*tenant);
-        columns.identity_id.push(&row.identity_id);
-        columns.mission_id.push(&row.mission_id);
-        columns.depth.push(row.depth);
-        columns.issued_at.push(row.issued_at);
-        columns.expires_at.push(row.expires_at);
-        columns.digest.push(&row.digest);
-        columns.body.push(&row.body);
+        columns.push(*tenant, row);
     }
-    columns.execute(conn).map(drop).map_err(unavailable)
+    InsertCredentials(columns).execute(conn).map(drop).map_err(unavailable)
 }
 
-#[derive(Default)]
-struct InsertCredentials<'r> {
-    jti: Vec<&'r [u8]>,
-    tenant_id: Vec<i64>,
-    identity_id: Vec<&'r [u8]>,
-    mission_id: Vec<&'r [u8]>,
-    depth: Vec<i16>,
-    issued_at: Vec<i64>,
-    expires_at: Vec<i64>,
-    digest: Vec<&'r [u8]>,
-    body: Vec<&'r [u8]>,
-}
+struct InsertCredentials<'r>(CredentialColumns<'r>);
 
 /// Names the statement among those kept prepared.
 #[derive(Debug)]
@@ -57,27 +39,10 @@ impl QueryId for InsertCredentials<'_> {
 
 impl QueryFragment<Pg> for InsertCredentials<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "INSERT INTO credentials (jti, tenant_id, identity_id, mission_id, depth, issued_at, expires_at, digest, \
-             body) SELECT * FROM unnest(",
-        );
-        out.push_bind_param::<Array<Binary>, _>(&self.jti)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.tenant_id)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.identity_id)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.mission_id)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<SmallInt>, _>(&self.depth)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.issued_at)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.expires_at)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.digest)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.body)?;
+        out.push_sql("INSERT INTO credentials (");
+        out.push_sql(CredentialColumns::NAMES);
+        out.push_sql(") SELECT * FROM unnest(");
+        self.0.bind(&mut out)?;
         out.push_sql(")");
         Ok(())
     }

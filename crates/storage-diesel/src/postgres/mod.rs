@@ -3,6 +3,7 @@
 mod bulk;
 mod changes;
 mod collision;
+mod columns;
 mod connection;
 mod cut;
 mod issue;

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, SmallInt, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 use zeroid_identity_model::{ApiKeyId, Timestamp};
 use zeroid_storage::{Epoch, StoreError};
 use zeroid_token_core::{CutOffKey, KeyId, Source};
 
 use super::Conn;
+use super::columns::CredentialColumns;
 use super::cut::Cut;
 use super::verbs::Issue;
 use super::writer::ORDER_LOCK;
@@ -25,15 +26,7 @@ pub(super) struct Together<'r> {
     oldest: i64,
     signing_keys: Vec<Vec<u8>>,
     lineage_keys: Vec<Vec<u8>>,
-    jti: Vec<&'r [u8]>,
-    tenant_id: Vec<i64>,
-    identity_id: Vec<&'r [u8]>,
-    mission_id: Vec<&'r [u8]>,
-    depth: Vec<i16>,
-    issued_at: Vec<i64>,
-    expires_at: Vec<i64>,
-    digest: Vec<&'r [u8]>,
-    body: Vec<&'r [u8]>,
+    credentials: CredentialColumns<'r>,
     used: Uses,
     cut: Cuts<'r>,
 }
@@ -70,15 +63,7 @@ impl<'r> Together<'r> {
                 *count += 1;
                 *last = (*last).max(issuance.now);
             }
-            self.jti.push(&row.jti);
-            self.tenant_id.push(*tenant);
-            self.identity_id.push(&row.identity_id);
-            self.mission_id.push(&row.mission_id);
-            self.depth.push(row.depth);
-            self.issued_at.push(row.issued_at);
-            self.expires_at.push(row.expires_at);
-            self.digest.push(&row.digest);
-            self.body.push(&row.body);
+            self.credentials.push(*tenant, row);
         }
         for (id, (count, last)) in uses {
             self.used.id.push(id.as_bytes().to_vec());
@@ -181,23 +166,7 @@ impl QueryFragment<Pg> for Together<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Array<Binary>, _>(&self.lineage_keys)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.jti)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.tenant_id)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.identity_id)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.mission_id)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<SmallInt>, _>(&self.depth)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.issued_at)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.expires_at)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.digest)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.body)?;
+        self.credentials.bind(&mut out)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Binary>, _>(&self.used.id)?;
         out.push_sql(", ");

@@ -16,6 +16,7 @@
 //! a_child_never_outlives_its_parent();
 //! ```
 
+mod cast;
 mod world;
 
 use std::ops::Range;
@@ -34,7 +35,8 @@ use crate::policy::Policy;
 use crate::scope::{Scope, ScopeSet};
 use crate::task::TaskClaims;
 
-pub use world::{Issued, Party, World};
+pub use cast::Party;
+pub use world::{Issued, World};
 
 /// How many parties a world has.
 pub const PARTIES: usize = 6;
@@ -275,7 +277,7 @@ pub fn policies() -> impl Strategy<Value = Policy> {
                 max_delegation_depth: depth.min(16),
                 allowed_grant_types,
                 token_labels,
-                may_act: may_act.map(|named| named.into_iter().filter_map(world::uri).collect()),
+                may_act: may_act.map(|named| named.into_iter().filter_map(cast::uri).collect()),
                 ..Policy::tenant_default(PolicyId::from_bytes(id))
             }
         },

@@ -3,31 +3,19 @@
 use std::sync::Arc;
 
 use zeroid_core::{
-    ApiKeyGrant, ClientCredentialsGrant, ClientProof, ClientTerms, ExchangeGrant, IdentityPatch,
-    Introspection, Issued, JwtBearerGrant, NewApiKey, NewClient, NewDelegationRoute, NewPolicy, TokenError,
+    ApiKeyGrant, ClientCredentialsGrant, ClientProof, ExchangeGrant, IdentityPatch, Introspection, Issued,
+    JwtBearerGrant, NewDelegationRoute, TokenError,
 };
-use zeroid_identity_model::{ApiKeyId, ClientId, IdentityId, PolicyId, SpiffeId, Timestamp};
-use zeroid_jose::{Secret, SigningKey};
-use zeroid_storage::{CredentialFilter, Environment, Page, Store};
-use zeroid_token_core::strategies::{Cut, Limits, Proof, Step, Wish, WorldPlan};
+use zeroid_identity_model::{SpiffeId, Timestamp};
+use zeroid_jose::Secret;
+use zeroid_storage::{CredentialFilter, Page, Store};
+use zeroid_token_core::strategies::{Cut, Proof, Step, Wish, WorldPlan};
 use zeroid_token_core::{
-    Asked, Audience, CredentialRecord, CutOffKey, DelegationRoute, GrantType, Policy, ProvenKey, Reason,
-    ScopeSet, Thumbprint,
+    Asked, Audience, CredentialRecord, CutOffKey, DelegationRoute, ProvenKey, Reason, ScopeSet, Thumbprint,
 };
 
+use crate::parties::Party;
 use crate::support::{World, assertion};
-
-/// A party of the plan, registered.
-struct Party {
-    limits: Limits,
-    id: IdentityId,
-    uri: SpiffeId,
-    key: SigningKey,
-    api_key: (ApiKeyId, Secret),
-    key_ends: Option<Timestamp>,
-    client: (ClientId, String, Secret),
-    ends: Option<Timestamp>,
-}
 
 /// A credential that was issued, with what limited it then.
 pub(crate) struct Held {
@@ -78,7 +66,7 @@ impl Driver {
             proofs: 0,
         };
         for (number, limits) in plan.limits.iter().enumerate() {
-            let party = driver.register(number, limits.clone()).await;
+            let party = Party::register(&driver.world, number, limits.clone()).await;
             driver.uris.push(party.uri.clone());
             driver.thumbprints.push(party.key.public().thumbprint());
             driver.parties.push(party);
@@ -96,104 +84,6 @@ impl Driver {
             driver.routes.push(made.route);
         }
         driver
-    }
-
-    async fn register(&self, number: usize, mut limits: Limits) -> Party {
-        let (engine, tenant, name) = (&self.world.engine, &self.world.tenant, format!("p{number}"));
-        let policy_id = self.policy(&format!("{name} of the identity"), &limits.policy).await;
-        let (key, _) = SigningKey::generate().unwrap();
-        let pem = limits.has_registered_key.then(|| key.public().to_pem());
-        let agent = self
-            .world
-            .agent_with(&name, |new| {
-                new.owner = format!("owner-{}", number % 2).parse().unwrap();
-                new.policy_id = Some(policy_id);
-                new.allowed_scopes = limits.allowed_scopes.clone();
-                new.public_key_pem = pem;
-            })
-            .await;
-        let identity = agent.record.identity;
-        let key_ends = limits.key_ends_after.map(|after| engine.now().plus_seconds(i64::from(after)));
-        let mut own = None;
-        if let Some(policy) = &limits.key_policy {
-            own = Some(self.policy(&format!("{name} of the key"), policy).await);
-        }
-        let new = |policy_id| NewApiKey {
-            identity: identity.id,
-            name: name.clone(),
-            description: String::new(),
-            scopes: limits.key_scopes.clone(),
-            policy_id,
-            environment: Environment::Live,
-            metadata: serde_json::json!({}),
-            created_by: String::new(),
-            expires_at: key_ends,
-        };
-        // A key's policy that is wider than its identity's is refused; such a key has none.
-        let made = match engine.create_api_key(tenant, new(own)).await {
-            Ok(made) => made,
-            Err(_) => {
-                limits.key_policy = None;
-                engine.create_api_key(tenant, new(None)).await.unwrap()
-            }
-        };
-        let mut own = None;
-        if let Some(policy) = &limits.client_policy {
-            own = Some(self.policy(&format!("{name} of the client"), policy).await);
-        }
-        let client = engine
-            .create_client(
-                tenant,
-                NewClient {
-                    client_id: name.parse().unwrap(),
-                    name: name.clone(),
-                    confidential: Some(true),
-                    auth_method: None,
-                    scopes: limits.client_scopes.clone(),
-                    policy_id: own,
-                    terms: ClientTerms {
-                        identity: Some(identity.id),
-                        grant_types: Some(vec![
-                            GrantType::ApiKey,
-                            GrantType::ClientCredentials,
-                            GrantType::JwtBearer,
-                            GrantType::TokenExchange,
-                        ]),
-                        ..ClientTerms::default()
-                    },
-                    created_by: String::new(),
-                },
-            )
-            .await
-            .unwrap();
-        Party {
-            limits,
-            id: identity.id,
-            uri: identity.spiffe_id,
-            key,
-            api_key: (made.0.id, made.1),
-            key_ends,
-            client: (client.record.id, name, client.secret.unwrap()),
-            ends: None,
-        }
-    }
-
-    async fn policy(&self, name: &str, policy: &Policy) -> PolicyId {
-        let new = NewPolicy {
-            name: name.to_owned(),
-            description: String::new(),
-            max_ttl_seconds: Some(policy.max_ttl_seconds),
-            allowed_grant_types: Some(policy.allowed_grant_types.iter().copied().collect()),
-            allowed_scopes: policy.allowed_scopes.clone(),
-            delegable_scopes: policy.delegable_scopes.clone(),
-            required_trust_level: policy.required_trust_level,
-            required_attestation: policy.required_attestation,
-            max_delegation_depth: Some(policy.max_delegation_depth),
-            may_act: policy.may_act.clone(),
-            token_labels: policy.token_labels.clone(),
-            expires_at: policy.expires_at,
-        };
-        self.world.engine.create_policy(&self.world.tenant, new).await.unwrap().policy.id
     }
 
     /// Let one thing happen. What is refused is refused; what is issued is remembered.

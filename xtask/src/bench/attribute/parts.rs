@@ -82,7 +82,7 @@ const USER: &[(Part, &str)] = &[
     ),
     (
         Part::Parse,
-        "zeroid_wire::params zeroid_wire::body zeroid_wire::token::read* zeroid_wire::admin \
+        "zeroid_wire::params zeroid_wire::body zeroid_wire::token::read* zeroid_wire::admin zeroid_wire::identities \
          serde_json::de serde_json::read zeroid_token_core::strict_json base64::engine::Engine::decode \
          zeroid_jose::jws",
     ),
