@@ -64,6 +64,8 @@ pub(super) struct Figures {
     pub(super) p999_micros: f64,
     /// Due in an open loop, and not begun when the time was over.
     pub(super) not_started: u64,
+    /// The rate a CPU-second that the machine allowed meanwhile; nothing, where none was measured.
+    pub(super) limit: f64,
 }
 
 impl Figures {
@@ -85,6 +87,7 @@ impl Figures {
             p99_micros: at(0.99),
             p999_micros: at(0.999),
             not_started: 0,
+            limit: 0.0,
         }
     }
 }

@@ -18,6 +18,7 @@ mod server;
 mod sizes;
 
 use crate::outcome::Outcome;
+use limits::Limits;
 use options::{Options, What};
 use report::Report;
 use scenarios::Sizes;
@@ -37,10 +38,10 @@ pub(crate) fn run(args: &[String]) -> Outcome {
 
 fn rates(options: &Options, report: &mut Report) -> Outcome {
     let sizes = if options.quick { Sizes::QUICK } else { Sizes::FULL };
-    let limits = limits::measure(report, &sizes, options.runs)?;
+    let limits = Limits::start(report, options.runs)?;
     for (on_postgres, name) in options.databases() {
         report.begin(name, if on_postgres { ", its own CPU and memory included" } else { "" });
-        scenarios::run(on_postgres, &limits, report, &sizes, options.runs)?;
+        scenarios::run(on_postgres, &limits, report, &sizes, options)?;
     }
     Ok(())
 }

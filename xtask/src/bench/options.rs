@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::outcome::{Failure, Outcome};
 
-const USAGE: &str = "cargo xtask bench [sizes | rate-limits | attribute] [--quick] [--sqlite] [--postgres] [--runs N] [--json FILE]";
+const USAGE: &str = "cargo xtask bench [sizes | rate-limits | attribute] [--quick] [--sqlite] [--postgres] [--runs N] [--only GROUP,...] [--json FILE]";
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,14 +27,55 @@ pub(super) struct Options {
     pub(super) postgres: bool,
     /// How often each scenario is measured.
     pub(super) runs: usize,
+    /// The groups of scenarios that are measured; all, when none is named.
+    only: Vec<Group>,
     /// A file that gets a JSON line for each row.
     pub(super) json: Option<PathBuf>,
 }
 
+/// Scenarios that are measured together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    Documents,
+    Introspect,
+    Issue,
+    Prove,
+    Delegate,
+    Revoke,
+    Rounds,
+    Alone,
+}
+
+impl Group {
+    const ALL: [(&'static str, Self); 8] = [
+        ("documents", Self::Documents),
+        ("introspect", Self::Introspect),
+        ("issue", Self::Issue),
+        ("prove", Self::Prove),
+        ("delegate", Self::Delegate),
+        ("revoke", Self::Revoke),
+        ("rounds", Self::Rounds),
+        ("alone", Self::Alone),
+    ];
+
+    fn read(name: &str) -> Outcome<Self> {
+        let found = Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, group)| *group);
+        let names = Self::ALL.map(|(name, _)| name).join(", ");
+        found.ok_or_else(|| Failure::new(format!("--only takes some of {names}, not `{name}`")))
+    }
+}
+
 impl Options {
     pub(super) fn read(args: &[String]) -> Outcome<Self> {
-        let mut options =
-            Self { what: What::Rates, quick: false, sqlite: false, postgres: false, runs: 1, json: None };
+        let mut options = Self {
+            what: What::Rates,
+            quick: false,
+            sqlite: false,
+            postgres: false,
+            runs: 1,
+            only: Vec::new(),
+            json: None,
+        };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| Failure::new(USAGE));
@@ -45,6 +86,7 @@ impl Options {
                 "--quick" => options.quick = true,
                 "--sqlite" => options.sqlite = true,
                 "--postgres" => options.postgres = true,
+                "--only" => options.only = value()?.split(',').map(Group::read).collect::<Outcome<_>>()?,
                 "--json" => options.json = Some(value()?.into()),
                 "--runs" => {
                     let runs = value()?.parse().ok().filter(|runs| *runs > 0);
@@ -57,6 +99,12 @@ impl Options {
             (options.sqlite, options.postgres) = (true, true);
         }
         Ok(options)
+    }
+
+    /// The groups asked for, in their order.
+    pub(super) fn groups(&self) -> impl Iterator<Item = Group> {
+        let wanted = |group: &Group| self.only.is_empty() || self.only.contains(group);
+        Group::ALL.into_iter().map(|(_, group)| group).filter(wanted)
     }
 
     /// The databases asked for: whether it is PostgreSQL, and its name.
@@ -85,9 +133,14 @@ mod tests {
 
     #[test]
     fn what_is_unknown_or_lacks_its_value_is_refused() {
-        for line in ["--fast", "--runs", "--runs 0", "--runs many", "--json", "size"] {
+        for line in
+            ["--fast", "--runs", "--runs 0", "--runs many", "--json", "size", "--only", "--only speed"]
+        {
             assert!(read(line).is_err(), "{line}");
         }
         assert_eq!(read("--runs 3").unwrap().runs, 3);
+        let groups = |line| read(line).unwrap().groups().collect::<Vec<_>>();
+        assert_eq!(groups("--only issue,documents"), [Group::Documents, Group::Issue]);
+        assert_eq!(groups("").len(), Group::ALL.len());
     }
 }

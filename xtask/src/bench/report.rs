@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::limits::Limit;
 use super::load::Figures;
 use crate::outcome::{Failure, Outcome};
 
@@ -14,14 +15,6 @@ pub(super) struct Report {
     json: Option<File>,
     /// What every row of the JSON begins with.
     database: &'static str,
-}
-
-/// A rate to compare with, such as that of signing.
-#[derive(Clone, Copy)]
-pub(super) struct Limit {
-    pub(super) name: &'static str,
-    /// A CPU-second.
-    pub(super) rate: f64,
 }
 
 impl Report {
@@ -57,9 +50,10 @@ impl Report {
         let p999 = spread(|run| run.p999_micros);
         let load = spread(|run| run.load_micros);
         let not_started = runs.iter().map(|run| run.not_started).max().unwrap_or(0);
+        let share = spread(|run| run.per_cpu_second / run.limit);
         let mut notes = Vec::new();
         if let Some(limit) = of {
-            notes.push(format!("{:.0} % of {}", per_cpu_second.median * 100.0 / limit.rate, limit.name));
+            notes.push(format!("{} of {}", share.percent(), limit.name()));
         }
         if runs.len() > 1 {
             let Spread { least, most, .. } = per_cpu_second;
@@ -79,8 +73,7 @@ impl Report {
             notes.join("; ")
         );
         let of = of.map(|limit| {
-            json!({"limit": limit.name, "rate": limit.rate,
-            "share": per_cpu_second.median / limit.rate})
+            json!({"limit": limit.name(), "rate": spread(|run| run.limit).json(), "share": share.json()})
         });
         self.line(
             name,
@@ -129,6 +122,17 @@ impl Spread {
         let at = |place: usize| values.get(place).copied().unwrap_or(0.0);
         let last = values.len().saturating_sub(1);
         Self { median: f64::midpoint(at(last / 2), at(last.div_ceil(2))), least: at(0), most: at(last) }
+    }
+
+    /// The one in the middle.
+    pub(super) const fn median(&self) -> f64 {
+        self.median
+    }
+
+    /// As shares of a whole; the range, where there is one.
+    fn percent(&self) -> String {
+        let [median, least, most] = [self.median, self.least, self.most].map(|share| (share * 100.0).round());
+        if least < most { format!("{median} % [{least}..{most}]") } else { format!("{median} %") }
     }
 
     fn json(&self) -> Value {

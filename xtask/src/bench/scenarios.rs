@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::agents::{Agents, INTROSPECT, REVOKE, TOKEN, VERIFY, register_many, tokens, tokens_under};
 use super::connection::access_token;
-use super::limits::Limits;
+use super::limits::{Limit, Limits};
 use super::load::{self, Dice, Figures, Request};
 use super::open_loop;
-use super::report::{Limit, Report};
+use super::options::{Group, Options};
+use super::report::Report;
 use super::server::{BenchServer, Target, built};
 use crate::outcome::{Failure, Outcome};
 
@@ -50,28 +51,36 @@ pub(super) fn run(
     limits: &Limits,
     report: &Report,
     sizes: &Sizes,
-    runs: usize,
+    options: &Options,
 ) -> Outcome {
     let server = BenchServer::start(&built("release")?.join("zeroid-server"), on_postgres)?;
     let agents = Agents::register(&server)?;
-    let bench = Bench { server: &server, agents, report, limits, time: sizes.time, runs };
+    let bench = Bench { server: &server, agents, report, limits, time: sizes.time, runs: options.runs };
     Report::head();
-    let empty = Some(limits.empty);
-    bench.closed("health", empty, |_| Ok(Request::new("/health", "")))?;
-    bench.closed("JWKS", empty, |_| Ok(Request::new("/.well-known/jwks.json", "")))?;
-    bench.introspecting()?;
-    bench.issuing()?;
-    bench.proving()?;
-    bench.delegating()?;
-    bench.revoking()?;
-    bench.rounds()?;
-    bench.unloaded()?;
+    for group in options.groups() {
+        match group {
+            Group::Documents => bench.documents()?,
+            Group::Introspect => bench.introspecting()?,
+            Group::Issue => bench.issuing()?,
+            Group::Prove => bench.proving()?,
+            Group::Delegate => bench.delegating()?,
+            Group::Revoke => bench.revoking()?,
+            Group::Rounds => bench.rounds()?,
+            Group::Alone => bench.unloaded()?,
+        }
+    }
     report.value("memory after all this", server.memory_mib()?, "MiB")
 }
 
 impl<'b> Bench<'b> {
+    fn documents(&self) -> Outcome {
+        self.closed("health", Limit::Empty, |_| Ok(Request::new("/health", "")))?;
+        self.closed("JWKS", Limit::Empty, |_| Ok(Request::new("/.well-known/jwks.json", "")))?;
+        Ok(())
+    }
+
     fn introspecting(&self) -> Outcome {
-        let empty = Some(self.limits.empty);
+        let empty = Limit::Empty;
         let root = self.server.token(&self.agents.issue)?;
         let live = presented(&self.server.token(&self.agents.hop(&root))?);
         let one = |_: &mut Dice| Ok(Request::new(INTROSPECT, &live));
@@ -91,7 +100,7 @@ impl<'b> Bench<'b> {
     }
 
     fn issuing(&self) -> Outcome {
-        let sign = Some(self.limits.sign);
+        let sign = Limit::Sign;
         let form = self.agents.issue.as_str();
         let issued = self.closed("issue by API key, one key", sign, |_| Ok(Request::new(TOKEN, form)))?;
         let keys = register_many(self.server, "issuer", MANY_KEYS)?;
@@ -102,14 +111,14 @@ impl<'b> Bench<'b> {
     /// Tokens that are bound to a key, and requests a proxy asks about.
     fn proving(&self) -> Outcome {
         let form = self.agents.issue.as_str();
-        let runs = self.several(|| {
+        let runs = self.limits.beside(Limit::Both, self.runs, || {
             let proofs = self.agents.proofs(self.at_most(6_000))?;
             each_once_of(self.server, self.time, &proofs, |proof| Request::new(TOKEN, form).under(proof))
         })?;
-        self.report.rates("issue by API key, bound by a DPoP proof", &runs, Some(self.limits.both))?;
+        self.report.rates("issue by API key, bound by a DPoP proof", &runs, Some(Limit::Both))?;
         let bearer = format!("Authorization: Bearer {}\r\n", self.server.token(form)?);
         let ask = |_: &mut Dice| Ok(Request::new(VERIFY, "").under(bearer.as_str()));
-        self.closed("forward-auth, one bearer token", Some(self.limits.empty), ask)?;
+        self.closed("forward-auth, one bearer token", Limit::Empty, ask)?;
         let runs = self.several(|| {
             let bound = tokens_under(self.server, form, &self.agents.proofs(1)?)?;
             let bound = bound.first().ok_or_else(|| Failure::new("no bound token"))?;
@@ -122,13 +131,13 @@ impl<'b> Bench<'b> {
     fn delegating(&self) -> Outcome {
         let hop = self.agents.hop(&self.server.token(&self.agents.issue)?);
         let name = "delegate one hop, actor by API key";
-        self.closed(name, Some(self.limits.sign), |_| Ok(Request::new(TOKEN, &hop)))?;
-        let runs = self.several(|| {
+        self.closed(name, Limit::Sign, |_| Ok(Request::new(TOKEN, &hop)))?;
+        let runs = self.limits.beside(Limit::Both, self.runs, || {
             let root = self.server.token(&self.agents.issue)?;
             let forms = self.agents.hops_by_assertion(&root, self.at_most(12_000))?;
             each_once(self.server, self.time, TOKEN, &forms)
         })?;
-        self.report.rates("delegate one hop, actor by assertion", &runs, Some(self.limits.both))
+        self.report.rates("delegate one hop, actor by assertion", &runs, Some(Limit::Both))
     }
 
     /// Every token can be revoked once, so they are made before the clock starts.
@@ -172,12 +181,13 @@ impl<'b> Bench<'b> {
     fn closed<'p>(
         &self,
         name: &str,
-        of: Option<Limit>,
+        of: Limit,
         request: impl Fn(&mut Dice) -> Outcome<Request<'p>> + Sync,
     ) -> Outcome<Figures> {
         repeatedly(self.server, CONNECTIONS, WARM_UP, &request)?;
-        let runs = self.several(|| repeatedly(self.server, CONNECTIONS, self.time, &request))?;
-        self.report.rates(name, &runs, of)?;
+        let measure = || repeatedly(self.server, CONNECTIONS, self.time, &request);
+        let runs = self.limits.beside(of, self.runs, measure)?;
+        self.report.rates(name, &runs, Some(of))?;
         runs.last().copied().ok_or_else(|| Failure::new("nothing was measured"))
     }
 
@@ -187,7 +197,8 @@ impl<'b> Bench<'b> {
         name: &str,
         request: impl Fn(&mut Dice) -> Outcome<Request<'p>> + Sync,
     ) -> Outcome {
-        let seconds = self.time.as_secs().max(1) * self.runs as u64 + WARM_UP.as_secs();
+        // With the limit, which is measured around each run.
+        let seconds = (self.time.as_secs().max(1) + 2) * self.runs as u64 + 2 + WARM_UP.as_secs();
         let wanted = usize::try_from(seconds * 2 * 1_000).unwrap_or(0) / 100;
         let victims = tokens(self.server, &vec![self.agents.issue.clone(); wanted])?;
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
@@ -202,7 +213,7 @@ impl<'b> Bench<'b> {
                 }
                 Ok(())
             });
-            let measured = self.closed(name, Some(self.limits.empty), request);
+            let measured = self.closed(name, Limit::Empty, request);
             drop(stop);
             revoker.join().unwrap_or_else(|_| Err(Failure::new("the revoker died")))?;
             measured.map(drop)
