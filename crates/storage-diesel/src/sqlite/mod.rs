@@ -8,6 +8,7 @@ mod sequence;
 mod shared;
 mod single;
 mod statement;
+mod uses;
 mod watch;
 mod writer;
 
@@ -146,6 +147,11 @@ impl SqliteStore {
     /// Whether the hot path can read.
     async fn can_read(&self) -> Result<(), StoreError> {
         self.readers.read(|reading| queries::server::fact(reading.conn, "ready").map(drop)).await
+    }
+
+    /// What was counted of the uses of API keys is what is read next.
+    async fn settle_uses(&self) -> Result<(), StoreError> {
+        if self.shared.do_uses_wait() { self.writer.settle().await } else { Ok(()) }
     }
 
     /// Write one verb; answered after the commit.

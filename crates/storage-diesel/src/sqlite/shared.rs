@@ -1,6 +1,6 @@
 //! What the writer and everybody else share in memory: the sequence, the epoch, the tenants' numbers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use zeroid_identity_model::Tenant;
 use zeroid_storage::{Epoch, StoreError};
@@ -22,6 +22,8 @@ pub(super) struct Shared {
     drawn: AtomicU64,
     /// The last number that callers may be handed: everything up to it is reserved on disk.
     reserved: AtomicU64,
+    /// Whether uses of API keys were counted and not yet written.
+    uses_wait: AtomicBool,
     tenants: TenantNumbers,
     /// What changed up to the epoch.
     pub(super) changes: ChangeLog,
@@ -33,6 +35,7 @@ impl Shared {
             epoch: AtomicU64::new(epoch.0),
             drawn: AtomicU64::new(reserved_before),
             reserved: AtomicU64::new(reserved_before + BLOCK),
+            uses_wait: AtomicBool::new(false),
             tenants: TenantNumbers::default(),
             changes: ChangeLog::default(),
         }
@@ -46,6 +49,16 @@ impl Shared {
     /// The epoch that was committed; before anything of that transaction is answered.
     pub(super) fn raise_epoch(&self, to: Epoch) {
         self.epoch.fetch_max(to.0, Ordering::SeqCst);
+    }
+
+    /// Before anything is answered of a transaction that counted or wrote uses.
+    pub(super) fn uses_wait(&self, wait: bool) {
+        self.uses_wait.store(wait, Ordering::SeqCst);
+    }
+
+    /// Whether the counts on disk are not all there is.
+    pub(super) fn do_uses_wait(&self) -> bool {
+        self.uses_wait.load(Ordering::SeqCst)
     }
 
     /// Whether what a credential was judged by at one epoch is what it is at a later one.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use diesel::connection::SimpleConnection;
@@ -12,9 +12,10 @@ use zeroid_token_core::KeyId;
 
 use super::shared::Shared;
 use super::statement::{BeginWrite, Commit, Release, Rollback, RollbackTo, Savepoint};
+use super::uses::Uses;
 use super::verbs::{Batch, Changes, Issue, Job, Ran, Step, Verb, Writing, apart};
 use super::watch::FileWatch;
-use super::{Conn, issue, queries, sequence, single};
+use super::{Conn, issue, queries, sequence};
 use crate::error::unavailable;
 use crate::rows::CredentialRow;
 
@@ -24,6 +25,8 @@ enum Work {
     Issue(Box<Issue>),
     /// Any other verb.
     Verb(Box<dyn Job>),
+    /// A verb before which the uses of API keys are written.
+    Settle(Box<dyn Job>),
 }
 
 /// The writer thread and the queue in front of it.
@@ -42,7 +45,7 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (works, waiting) = sync_channel(queue);
         let uncut_kids = (Epoch(0), HashSet::new());
-        let mut desk = Desk { conn, shared, watch, most: most.max(1), uncut_kids };
+        let mut desk = Desk { conn, shared, watch, most: most.max(1), uncut_kids, uses: Uses::default() };
         let thread = std::thread::Builder::new().name("zeroid-writer".to_owned());
         let thread = thread.spawn(move || desk.run(&waiting))?;
         Ok(Self { works: Some(works), thread: Some(thread) })
@@ -58,6 +61,13 @@ impl Writer {
     ) -> Result<T, StoreError> {
         let (job, answered) = Verb::new(verb, changes);
         self.hand_over(Work::Verb(Box::new(job)))?;
+        answered.await.map_err(|_| unavailable("the writer has stopped"))?
+    }
+
+    /// Have every use of an API key written that was counted so far.
+    pub(super) async fn settle(&self) -> Result<(), StoreError> {
+        let (job, answered) = Verb::new(|_: &mut Writing<'_>| Ok(()), Changes::Nothing);
+        self.hand_over(Work::Settle(Box::new(job)))?;
         answered.await.map_err(|_| unavailable("the writer has stopped"))?
     }
 
@@ -95,29 +105,51 @@ struct Desk {
     most: usize,
     /// Signing keys that were not cut off at an epoch.
     uncut_kids: (Epoch, HashSet<KeyId>),
+    uses: Uses,
 }
 
 /// What one transaction writes.
+#[derive(Default)]
 struct Load {
     issues: Vec<Issue>,
     verbs: Vec<Box<dyn Job>>,
+    /// Whether the uses of API keys are written with it.
+    settles: bool,
 }
 
 impl Desk {
-    /// Take one work, then everything else that waits; one transaction; answer after the commit. No timer.
+    /// Take one work, then everything else that waits; one transaction; answer after the commit. No timer but that of
+    /// the uses of API keys, which delays nobody.
     fn run(&mut self, waiting: &Receiver<Work>) {
-        while let Ok(first) = waiting.recv() {
-            let mut load = Load { issues: Vec::new(), verbs: Vec::new() };
-            let mut next = Some(first);
+        loop {
+            let mut next = match self.uses.due_in() {
+                None => match waiting.recv() {
+                    Ok(first) => Some(first),
+                    Err(_) => break,
+                },
+                Some(rest) => match waiting.recv_timeout(rest) {
+                    Ok(first) => Some(first),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                },
+            };
+            let mut load = Load::default();
             while let Some(work) = next {
                 match work {
                     Work::Issue(issue) => load.issues.push(*issue),
                     Work::Verb(verb) => load.verbs.push(verb),
+                    Work::Settle(verb) => {
+                        load.verbs.push(verb);
+                        load.settles = true;
+                    }
                 }
                 let taken = load.issues.len() + load.verbs.len();
                 next = if taken < self.most { next_of(waiting) } else { None };
             }
             self.write(load);
+        }
+        if !self.uses.is_empty() {
+            self.write(Load { settles: true, ..Load::default() });
         }
         let _ = self.conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE);");
     }
@@ -127,6 +159,7 @@ impl Desk {
         if written.is_err() {
             // It fails when the database has already undone the transaction by itself, which is as well.
             let _ = Rollback.execute(&mut self.conn);
+            self.uses.put_off();
         }
         Issue::answer(load.issues, &written);
         for verb in load.verbs {
@@ -164,7 +197,7 @@ impl Desk {
                 }
             }
         }
-        self.finish(&batch)
+        self.finish(&batch, load.settles)
     }
 
     fn begin(&mut self) -> Result<Batch, StoreError> {
@@ -194,9 +227,10 @@ impl Desk {
     }
 
     /// What belongs to the transaction as a whole, and its commit.
-    fn finish(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        for (id, (count, last)) in &batch.uses {
-            single::count_use(&mut self.conn, *id, *count, *last)?;
+    fn finish(&mut self, batch: &Batch, settles: bool) -> Result<(), StoreError> {
+        let settles = settles || self.uses.are_due();
+        if settles {
+            self.uses.write(&mut self.conn, &batch.uses)?;
         }
         // Outside every savepoint: a verb that is undone must not undo the reservation of numbers others have.
         let reserve = self.shared.to_reserve();
@@ -209,6 +243,12 @@ impl Desk {
             queries::server::set_epoch(&mut self.conn, raised)?;
         }
         Commit.execute(&mut self.conn).map_err(unavailable)?;
+        if settles {
+            self.uses.written();
+        } else {
+            self.uses.wait(&batch.uses);
+        }
+        self.shared.uses_wait(!self.uses.is_empty());
         if changes {
             self.shared.changes.note(raised, batch.changed, &batch.cuts);
             self.shared.raise_epoch(raised);

@@ -34,6 +34,7 @@ impl ApiKeyStore for ThisStore {
     }
 
     async fn api_key(&self, tenant: &Tenant, id: ApiKeyId) -> Result<Option<ApiKeyRecord>, StoreError> {
+        self.settle_uses().await?;
         self.read_tenant(tenant, move |conn, tenant| queries::keys::of_tenant(conn, tenant, id)).await
     }
 
@@ -44,6 +45,7 @@ impl ApiKeyStore for ThisStore {
         page: Page,
         now: Timestamp,
     ) -> Result<Listed<ApiKeyRecord>, StoreError> {
+        self.settle_uses().await?;
         let filter = filter.clone();
         let listed = move |conn: &mut Conn, id| queries::keys::list(conn, id, &filter, page, now).map(Some);
         let found = self.read_tenant(tenant, listed).await?;

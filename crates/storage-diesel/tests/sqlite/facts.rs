@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use diesel::RunQueryDsl;
 use zeroid_identity_model::Status;
 use zeroid_storage::{
     ApiKeyStore, CredentialStore, IdentityChange, IdentityStore, Issuance, SecretHash, ServerStore,
@@ -9,6 +10,7 @@ use zeroid_storage::{
 };
 use zeroid_token_core::{CutOffKey, Dead, Reason, live};
 
+use crate::schema::Number;
 use crate::support::{Agent, Folder, LATER, NOW, hash, in_one_transaction, issuance, kid, tenant};
 
 fn manual() -> Reason {
@@ -177,6 +179,29 @@ async fn uses_of_a_key_are_counted_whatever_transaction_they_share() {
     }
     let key = store.api_key(agent.tenant(), agent.key.id).await.unwrap().unwrap();
     assert_eq!((key.usage_count, key.last_used_at), (100, Some(LATER)));
+}
+
+#[tokio::test]
+async fn uses_of_keys_reach_the_file_though_nobody_asks_for_them() {
+    let folder = Folder::new();
+    let store = folder.open();
+    for name in ["billing", "mail"] {
+        let agent = Agent::of(&store, "prod", name).await;
+        for _ in 0..3 {
+            store.issue(agent.root(&store).await).await.unwrap();
+        }
+    }
+    let mut file = folder.connect();
+    let began = std::time::Instant::now();
+    loop {
+        let counted = "SELECT count(*) AS number FROM api_keys WHERE usage_count = 3";
+        let counted: Number = diesel::sql_query(counted).get_result(&mut file).unwrap();
+        if counted.number == 2 {
+            return;
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{} of 2", counted.number);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]

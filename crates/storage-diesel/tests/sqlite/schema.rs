@@ -25,9 +25,9 @@ struct Name {
 }
 
 #[derive(QueryableByName)]
-struct Number {
+pub(crate) struct Number {
     #[diesel(sql_type = BigInt)]
-    number: i64,
+    pub(crate) number: i64,
 }
 
 fn names(conn: &mut SqliteConnection, sql: &str) -> Vec<String> {
