@@ -15,13 +15,15 @@ use crate::error::OpenError;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// Every connection: wait 5 s for a lock, write ahead, flush at every commit, keep references whole, 16 MiB of cache,
-/// and read the first 256 MiB of the file from memory.
+/// and read the first 256 MiB of the file from memory. The log is put into the file when it has 4096 pages (16 MiB):
+/// each page that was written is copied then, however often it was written.
 const SETUP: &str = "PRAGMA busy_timeout = 5000;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = ON;
 PRAGMA cache_size = -16384;
-PRAGMA mmap_size = 268435456;";
+PRAGMA mmap_size = 268435456;
+PRAGMA wal_autocheckpoint = 4096;";
 
 /// Connections that only read: an insert by mistake is an error.
 const READ_ONLY: &str = "PRAGMA query_only = ON;";
