@@ -117,45 +117,48 @@ struct Load {
     settles: bool,
 }
 
+impl Load {
+    fn add(&mut self, work: Work) {
+        match work {
+            Work::Issue(issue) => self.issues.push(*issue),
+            Work::Verb(verb) => self.verbs.push(verb),
+            Work::Settle(verb) => {
+                self.verbs.push(verb);
+                self.settles = true;
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.issues.len() + self.verbs.len()
+    }
+}
+
 impl Desk {
-    /// Take one work, then everything else that waits; one transaction; answer after the commit. No timer but that of
-    /// the uses of API keys, which delays nobody.
+    /// Take one work, then everything else that waits or comes while it is written; one transaction; answer after the
+    /// commit. No timer but that of the uses of API keys, which delays nobody.
     fn run(&mut self, waiting: &Receiver<Work>) {
         loop {
-            let mut next = match self.uses.due_in() {
-                None => match waiting.recv() {
-                    Ok(first) => Some(first),
-                    Err(_) => break,
-                },
-                Some(rest) => match waiting.recv_timeout(rest) {
-                    Ok(first) => Some(first),
-                    Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => break,
-                },
+            let first = match self.uses.due_in() {
+                None => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(rest) => waiting.recv_timeout(rest),
             };
             let mut load = Load::default();
-            while let Some(work) = next {
-                match work {
-                    Work::Issue(issue) => load.issues.push(*issue),
-                    Work::Verb(verb) => load.verbs.push(verb),
-                    Work::Settle(verb) => {
-                        load.verbs.push(verb);
-                        load.settles = true;
-                    }
-                }
-                let taken = load.issues.len() + load.verbs.len();
-                next = if taken < self.most { next_of(waiting) } else { None };
+            match first {
+                Ok(first) => load.add(first),
+                Err(RecvTimeoutError::Timeout) => load.settles = true,
+                Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.write(load);
+            self.write(load, waiting);
         }
         if !self.uses.is_empty() {
-            self.write(Load { settles: true, ..Load::default() });
+            self.write(Load { settles: true, ..Load::default() }, waiting);
         }
         let _ = self.conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE);");
     }
 
-    fn write(&mut self, mut load: Load) {
-        let written = self.transaction(&mut load);
+    fn write(&mut self, mut load: Load, waiting: &Receiver<Work>) {
+        let written = self.transaction(&mut load, waiting);
         if written.is_err() {
             // It fails when the database has already undone the transaction by itself, which is as well.
             let _ = Rollback.execute(&mut self.conn);
@@ -168,11 +171,9 @@ impl Desk {
     }
 
     /// Write everything and commit. An error means that nothing of it is kept.
-    fn transaction(&mut self, load: &mut Load) -> Result<(), StoreError> {
+    fn transaction(&mut self, load: &mut Load, waiting: &Receiver<Work>) -> Result<(), StoreError> {
         let mut batch = self.begin()?;
-        if !load.issues.is_empty()
-            && issue::together(&mut self.writing(&mut batch), &mut load.issues).is_err()
-        {
+        if self.issue_what_comes(load, waiting, &mut batch).is_err() {
             // One of them cannot be stored, and may have spoilt the transaction for all: each by itself, then.
             let _ = Rollback.execute(&mut self.conn);
             batch = self.begin()?;
@@ -198,6 +199,29 @@ impl Desk {
             }
         }
         self.finish(&batch, load.settles)
+    }
+
+    /// Store the credentials that wait, and those that come meanwhile; take the verbs among them.
+    fn issue_what_comes(
+        &mut self,
+        load: &mut Load,
+        waiting: &Receiver<Work>,
+        batch: &mut Batch,
+    ) -> Result<(), StoreError> {
+        let mut stored = 0;
+        loop {
+            while load.len() < self.most
+                && let Some(work) = next_of(waiting)
+            {
+                load.add(work);
+            }
+            let fresh = load.issues.get_mut(stored..).unwrap_or_default();
+            if fresh.is_empty() {
+                return Ok(());
+            }
+            stored += fresh.len();
+            issue::together(&mut self.writing(batch), fresh)?;
+        }
     }
 
     fn begin(&mut self) -> Result<Batch, StoreError> {
