@@ -14,7 +14,7 @@ use super::server::{Target, own_cpu_seconds};
 use crate::outcome::{Failure, Outcome};
 
 /// Threads that send; more would only take turns with the server's.
-const THREADS: usize = 2;
+const THREADS: usize = 1;
 
 /// Longest wait for any answer.
 const PATIENCE: Duration = Duration::from_secs(30);
