@@ -83,6 +83,11 @@ impl Target {
         PathBuf::from(url::place(&self.url))
     }
 
+    /// Why it could not be opened.
+    pub(super) fn unopened(&self, why: &str) -> OpenError {
+        OpenError::Io { path: self.shown(), why: why.to_owned() }
+    }
+
     /// Connect and set up.
     pub(super) fn connect(&self) -> Result<PgConnection, String> {
         let mut conn = PgConnection::establish(&self.url)

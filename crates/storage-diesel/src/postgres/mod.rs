@@ -34,7 +34,7 @@ use zeroid_token_core::{ClientName, CredentialRecord, CutOff, CutOffKey, Reason}
 use crate::error::{OpenError, unavailable};
 use crate::rows::CredentialRow;
 use crate::tenants::TenantNumbers as Shared;
-use connection::Target;
+use connection::{Link, Target};
 use orders::Orders;
 use reader::{Heard, Question, Readers};
 use writer::{Writer, savepoint};
@@ -118,10 +118,21 @@ impl PostgresStore {
         let target = Target::new(&options.url);
         connection::migrate(&target)?;
         let shared = Arc::new(Shared::default());
-        let writer = Writer::start(&target, Arc::clone(&shared), options.queue, options.batch)?;
-        let readers = Readers::start(&target, options.readers, options.queue)?;
-        let pool = target.pool(options.pool.max(1))?;
-        Ok(Self { writer, readers, pool, shared, target })
+        // All at once: each connection is a process to start and a password to prove.
+        let (links, pool) = std::thread::scope(|scope| {
+            let links: Vec<_> =
+                (0..=options.readers.max(1)).map(|_| scope.spawn(|| Link::open(target.clone()))).collect();
+            let pool = target.pool(options.pool.max(1));
+            let died = |_| Err(target.unopened("a thread that connects died"));
+            (links.into_iter().map(|link| link.join().unwrap_or_else(died)).collect::<Vec<_>>(), pool)
+        });
+        let mut links = links.into_iter();
+        let link = links.next().unwrap_or_else(|| Link::open(target.clone()))?;
+        let writer = Writer::start(link, Arc::clone(&shared), options.queue, options.batch)
+            .map_err(|why| target.unopened(&why.to_string()))?;
+        let readers = Readers::start(links.collect::<Result<_, _>>()?, options.queue)
+            .map_err(|why| target.unopened(&why.to_string()))?;
+        Ok(Self { writer, readers, pool: pool?, shared, target })
     }
 
     /// Apply the migrations a database lacks; gives their names.

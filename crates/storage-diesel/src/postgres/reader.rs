@@ -13,12 +13,12 @@ use zeroid_storage::{
 
 use zeroid_token_core::ClientName;
 
-use super::connection::{Link, Target};
+use super::connection::Link;
 use super::memo::{Memo, Wanted};
 use super::orders::Numbers;
 use super::{Conn, changes};
 use crate::answers::{Answers, Waiting};
-use crate::error::{OpenError, unavailable};
+use crate::error::unavailable;
 
 /// Most questions of one batch: the last of them waits for all before it.
 const MOST: usize = 128;
@@ -73,14 +73,12 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn start(target: &Target, count: usize, queue: usize) -> Result<Self, OpenError> {
-        let io = |why: std::io::Error| OpenError::Io { path: target.shown(), why: why.to_string() };
+    pub(super) fn start(links: Vec<Link>, queue: usize) -> std::io::Result<Self> {
         let mut readers = Self { queues: Vec::new(), threads: Vec::new() };
-        for number in 0..count.max(1) {
-            let link = Link::open(target.clone())?;
+        for (number, link) in links.into_iter().enumerate() {
             let (asks, waiting) = sync_channel(queue);
             let thread = std::thread::Builder::new().name(format!("zeroid-reader-{number}"));
-            readers.threads.push(thread.spawn(move || run(link, &waiting)).map_err(io)?);
+            readers.threads.push(thread.spawn(move || run(link, &waiting))?);
             readers.queues.push(asks);
         }
         Ok(readers)

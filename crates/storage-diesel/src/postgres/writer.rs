@@ -13,12 +13,12 @@ use diesel::connection::SimpleConnection;
 use zeroid_storage::{Epoch, Issuance, StoreError};
 use zeroid_token_core::{CutOff, KeyId};
 
-use super::connection::{Link, Target, after};
+use super::connection::{Link, after};
 use super::cut::{Cut, Row};
 use super::together::{self, Together};
 use super::verbs::{Batch, Changes, Issue, Job, Ran, Step, Verb, Writing, apart};
 use super::{Conn, Shared, bulk, issue, queries};
-use crate::error::{OpenError, unavailable};
+use crate::error::unavailable;
 use crate::rows::CredentialRow;
 
 /// The lock that orders transactions.
@@ -41,19 +41,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(
-        target: &Target,
-        shared: Arc<Shared>,
-        queue: usize,
-        most: usize,
-    ) -> Result<Self, OpenError> {
+    pub(super) fn start(link: Link, shared: Arc<Shared>, queue: usize, most: usize) -> std::io::Result<Self> {
         let (works, waiting) = sync_channel(queue);
-        let link = Link::open(target.clone())?;
         let mut desk = Desk { link, shared, most: most.max(1), uncut_kids: (Epoch(0), HashSet::new()) };
         let thread = std::thread::Builder::new().name("zeroid-writer".to_owned());
-        let thread = thread
-            .spawn(move || desk.run(&waiting))
-            .map_err(|why| OpenError::Io { path: target.shown(), why: why.to_string() })?;
+        let thread = thread.spawn(move || desk.run(&waiting))?;
         Ok(Self { works: Some(works), thread: Some(thread) })
     }
 
