@@ -244,11 +244,12 @@ pub(super) fn policies(conn: &mut Conn, ids: &[PolicyId]) -> Result<Vec<PolicyRe
 
 /// The cut-offs of these keys, oldest first, each with its key.
 pub(super) fn cut_offs(conn: &mut Conn, keys: &[Vec<u8>]) -> Result<Vec<(Vec<u8>, CutOff)>, StoreError> {
-    let rows: Vec<(Vec<u8>, String)> = cut_offs::table
+    let mut rows: Vec<(i64, Vec<u8>, String)> = cut_offs::table
         .filter(cut_offs::cut_key.eq_any(keys))
-        .order(cut_offs::id.asc())
-        .select((cut_offs::cut_key, cut_offs::body))
+        .select((cut_offs::id, cut_offs::cut_key, cut_offs::body))
         .load(conn)
         .map_err(unavailable)?;
-    rows.into_iter().map(|(key, body)| Ok((key, from_json("cut-off", &body)?))).collect()
+    // Asked for in their order, a plan that was made while there was one would read all of them, ever after.
+    rows.sort_unstable_by_key(|(id, _, _)| *id);
+    rows.into_iter().map(|(_, key, body)| Ok((key, from_json("cut-off", &body)?))).collect()
 }
