@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Binary, SmallInt};
-use zeroid_storage::StoreError;
+use diesel::sql_types::{BigInt, Binary, SmallInt, Text};
+use zeroid_storage::{Spend, StoreError};
 
 use super::verbs::{Issue, Writing, apart};
 use super::{Conn, Dialect};
@@ -13,21 +13,67 @@ use crate::rows::CredentialRow;
 /// Store all of them. An error means that the transaction may be spoilt and nothing of it is to be kept.
 ///
 /// What stands is stored by one statement, which the database undoes by itself when it fails: such a credential needs
-/// no savepoint, and a savepoint costs a copy of every page it touches.
+/// no savepoint, and a savepoint costs a copy of every page it touches. Neither does what it uses up, which comes first:
+/// what was used up before ends it with nothing to undo.
 pub(super) fn together(writing: &mut Writing<'_>, issues: &mut [Issue]) -> Result<(), StoreError> {
     for issue in issues {
         issue.outcome = None;
-        if issue.issuance.spends.is_empty() && issue.stands(writing)? {
-            if let Some(tenant_id) = issue.tenant(writing)? {
-                insert(writing.conn, tenant_id, &issue.row)?;
-                issue.stored(writing);
-            }
-        } else {
+        if !issue.stands(writing)? {
             apart(writing, issue)?;
+            continue;
         }
+        let Some(tenant_id) = issue.tenant(writing)? else { continue };
+        // At most one, of what stands.
+        if let Some(spend) = issue.issuance.spends.first()
+            && !use_up(writing.conn, spend)?
+        {
+            issue.outcome = Some(Err(StoreError::Spent));
+            continue;
+        }
+        insert(writing.conn, tenant_id, &issue.row)?;
+        issue.stored(writing);
     }
     Ok(())
 }
+
+/// Use something up; says whether it had not been before.
+fn use_up(conn: &mut Conn, spend: &Spend) -> Result<bool, StoreError> {
+    UseUp { hash: spend.hash.0, scope: &spend.scope, forget_at: spend.forget_at.as_micros() }
+        .execute(conn)
+        .map(|rows| rows > 0)
+        .map_err(unavailable)
+}
+
+/// Kept prepared, as the credential it is used up for.
+struct UseUp<'s> {
+    hash: [u8; 32],
+    scope: &'s str,
+    forget_at: i64,
+}
+
+/// Names the statement among those kept prepared.
+#[derive(Debug)]
+struct UseUpId;
+
+impl QueryId for UseUp<'_> {
+    type QueryId = UseUpId;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryFragment<Dialect> for UseUp<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Dialect>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO spent (hash, scope, forget_at) VALUES (");
+        out.push_bind_param::<Binary, _>(&self.hash)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(self.scope)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&self.forget_at)?;
+        out.push_sql(") ON CONFLICT DO NOTHING");
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<Conn> for UseUp<'_> {}
 
 fn insert(conn: &mut Conn, tenant_id: i64, row: &CredentialRow) -> Result<(), StoreError> {
     InsertCredential { tenant_id, row }.execute(conn).map(drop).map_err(unavailable)
