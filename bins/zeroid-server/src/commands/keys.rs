@@ -26,6 +26,8 @@ pub(super) enum KeysCommand {
     /// Retire a key at once, and cut off everything it signed.
     Retire {
         /// The id of the key.
+        // It is base64url, and may begin with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
 }

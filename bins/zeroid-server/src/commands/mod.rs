@@ -195,3 +195,28 @@ fn check_config(config: Option<PathBuf>) -> Outcome {
     print!("{}", settings.shown());
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn retires(line: &str, expected: &str) {
+        let words = ["zeroid-server", "keys", "retire"].into_iter().chain(line.split_whitespace());
+        let Ok(Cli { command: Command::Keys { command: keys::KeysCommand::Retire { kid }, data, .. } }) =
+            Cli::try_parse_from(words)
+        else {
+            panic!("`{line}` retires a key")
+        };
+        assert_eq!((kid.as_str(), data), (expected, Some(PathBuf::from("folder"))));
+    }
+
+    #[test]
+    fn a_key_id_may_begin_with_a_hyphen() {
+        for kid in ["qA7x", "-qA7x", "-hVx", "--data_7", "-"] {
+            retires(&format!("{kid} --data folder"), kid);
+            retires(&format!("--data folder {kid}"), kid);
+        }
+    }
+}
