@@ -21,6 +21,7 @@ mod queries;
 mod verbs;
 
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
@@ -119,19 +120,20 @@ impl PostgresStore {
         connection::migrate(&target)?;
         let shared = Arc::new(Shared::default());
         // All at once: each connection is a process to start and a password to prove.
-        let (links, pool) = std::thread::scope(|scope| {
-            let links: Vec<_> =
-                (0..=options.readers.max(1)).map(|_| scope.spawn(|| Link::open(target.clone()))).collect();
+        let connect = || Link::open(target.clone());
+        let (writing, reading, pool) = std::thread::scope(|scope| {
+            let reading: Vec<_> = (0..options.readers.max(1)).map(|_| scope.spawn(connect)).collect();
+            let writing = scope.spawn(connect);
             let pool = target.pool(options.pool.max(1));
-            let died = |_| Err(target.unopened("a thread that connects died"));
-            (links.into_iter().map(|link| link.join().unwrap_or_else(died)).collect::<Vec<_>>(), pool)
+            let join = |link: ScopedJoinHandle<'_, _>| {
+                link.join().unwrap_or_else(|_| Err(target.unopened("a thread that connects died")))
+            };
+            (join(writing), reading.into_iter().map(join).collect::<Result<Vec<_>, _>>(), pool)
         });
-        let mut links = links.into_iter();
-        let link = links.next().unwrap_or_else(|| Link::open(target.clone()))?;
-        let writer = Writer::start(link, Arc::clone(&shared), options.queue, options.batch)
-            .map_err(|why| target.unopened(&why.to_string()))?;
-        let readers = Readers::start(links.collect::<Result<_, _>>()?, options.queue)
-            .map_err(|why| target.unopened(&why.to_string()))?;
+        let io = |why: std::io::Error| target.unopened(&why.to_string());
+        let writer =
+            Writer::start(writing?, Arc::clone(&shared), options.queue, options.batch).map_err(io)?;
+        let readers = Readers::start(reading?, options.queue).map_err(io)?;
         Ok(Self { writer, readers, pool: pool?, shared, target })
     }
 

@@ -1,18 +1,20 @@
 //! Credentials.
 
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Binary, Text};
 use zeroid_identity_model::CredentialId;
 use zeroid_storage::{
     ChainFacts, CredentialDigest, CredentialFilter, CredentialView, Listed, Page, Spend, StoreError,
 };
 use zeroid_token_core::CredentialRecord;
 
-use super::Conn;
+use super::{Conn, Dialect};
 use crate::cut_key;
 use crate::error::{missing, unavailable};
 use crate::packed::unpack;
 use crate::rows::{CredentialRow, bytes, signed, unsigned};
-use crate::schema::{credentials, spent};
+use crate::schema::credentials;
 
 /// Store a credential.
 pub(crate) fn insert(conn: &mut Conn, tenant: i64, row: &CredentialRow) -> Result<(), StoreError> {
@@ -22,17 +24,43 @@ pub(crate) fn insert(conn: &mut Conn, tenant: i64, row: &CredentialRow) -> Resul
 
 /// Use something up. What was used up before is no error to the database, whose log nobody is to fill with replays.
 pub(crate) fn spend(conn: &mut Conn, spend: &Spend) -> Result<(), StoreError> {
-    let row = (
-        spent::hash.eq(spend.hash.0.as_slice()),
-        spent::scope.eq(spend.scope.as_str()),
-        spent::forget_at.eq(spend.forget_at.as_micros()),
-    );
-    let insert = diesel::insert_into(spent::table).values(row).on_conflict_do_nothing();
+    let insert = UseUp { hash: spend.hash.0, scope: &spend.scope, forget_at: spend.forget_at.as_micros() };
     match insert.execute(conn).map_err(unavailable)? {
         0 => Err(StoreError::Spent),
         _ => Ok(()),
     }
 }
+
+/// Kept prepared, which the query builder does with no insert that may conflict.
+struct UseUp<'s> {
+    hash: [u8; 32],
+    scope: &'s str,
+    forget_at: i64,
+}
+
+/// Names the statement among those kept prepared.
+#[derive(Debug)]
+struct UseUpId;
+
+impl QueryId for UseUp<'_> {
+    type QueryId = UseUpId;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryFragment<Dialect> for UseUp<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Dialect>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO spent (hash, scope, forget_at) VALUES (");
+        out.push_bind_param::<Binary, _>(&self.hash)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(self.scope)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&self.forget_at)?;
+        out.push_sql(") ON CONFLICT DO NOTHING");
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<Conn> for UseUp<'_> {}
 
 /// A credential with its tenant's number and its digest, whoever's.
 pub(crate) fn by_jti(

@@ -2,11 +2,11 @@
 
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Binary, SmallInt, Text};
-use zeroid_storage::{Spend, StoreError};
+use diesel::sql_types::{BigInt, Binary, SmallInt};
+use zeroid_storage::StoreError;
 
 use super::verbs::{Issue, Writing, apart};
-use super::{Conn, Dialect};
+use super::{Conn, Dialect, queries};
 use crate::error::unavailable;
 use crate::rows::CredentialRow;
 
@@ -24,56 +24,20 @@ pub(super) fn together(writing: &mut Writing<'_>, issues: &mut [Issue]) -> Resul
         }
         let Some(tenant_id) = issue.tenant(writing)? else { continue };
         // At most one, of what stands.
-        if let Some(spend) = issue.issuance.spends.first()
-            && !use_up(writing.conn, spend)?
-        {
-            issue.outcome = Some(Err(StoreError::Spent));
-            continue;
+        let spent =
+            issue.issuance.spends.first().map(|spend| queries::credentials::spend(writing.conn, spend));
+        match spent.transpose() {
+            Err(StoreError::Spent) => {
+                issue.outcome = Some(Err(StoreError::Spent));
+                continue;
+            }
+            spent => spent.map(drop)?,
         }
         insert(writing.conn, tenant_id, &issue.row)?;
         issue.stored(writing);
     }
     Ok(())
 }
-
-/// Use something up; says whether it had not been before.
-fn use_up(conn: &mut Conn, spend: &Spend) -> Result<bool, StoreError> {
-    UseUp { hash: spend.hash.0, scope: &spend.scope, forget_at: spend.forget_at.as_micros() }
-        .execute(conn)
-        .map(|rows| rows > 0)
-        .map_err(unavailable)
-}
-
-/// Kept prepared, as the credential it is used up for.
-struct UseUp<'s> {
-    hash: [u8; 32],
-    scope: &'s str,
-    forget_at: i64,
-}
-
-/// Names the statement among those kept prepared.
-#[derive(Debug)]
-struct UseUpId;
-
-impl QueryId for UseUp<'_> {
-    type QueryId = UseUpId;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl QueryFragment<Dialect> for UseUp<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Dialect>) -> QueryResult<()> {
-        out.push_sql("INSERT INTO spent (hash, scope, forget_at) VALUES (");
-        out.push_bind_param::<Binary, _>(&self.hash)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Text, _>(self.scope)?;
-        out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(&self.forget_at)?;
-        out.push_sql(") ON CONFLICT DO NOTHING");
-        Ok(())
-    }
-}
-
-impl RunQueryDsl<Conn> for UseUp<'_> {}
 
 fn insert(conn: &mut Conn, tenant_id: i64, row: &CredentialRow) -> Result<(), StoreError> {
     InsertCredential { tenant_id, row }.execute(conn).map(drop).map_err(unavailable)

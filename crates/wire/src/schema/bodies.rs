@@ -228,7 +228,7 @@ fn shown_proof() -> Value {
             "proof_token": told(needed(), "A proof token of ours, or a workload proof token (`wpt+jwt`)."),
             "audience": proof_audience(),
             "nonce": proof_nonce("What must be in it."),
-            "access_token": told(nullable(text()), "The access token that a workload proof token names in `ath`."),
+            "access_token": told(nullable(text()), "The access token that a workload proof token names by its hash in `wth`, or `ath`."),
         }),
     )
 }
