@@ -19,6 +19,8 @@ mod rows;
 mod schema;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod tenants;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod uses;
 
 #[cfg(feature = "postgres")]
 mod postgres;

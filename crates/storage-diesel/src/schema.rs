@@ -119,9 +119,3 @@ diesel::table! {
         value -> Binary,
     }
 }
-diesel::table! {
-    sequence (id) {
-        id -> BigInt,
-        epoch -> BigInt,
-    }
-}

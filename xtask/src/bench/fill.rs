@@ -28,7 +28,7 @@ const COPY: &str = "
                 encode(i.id, 'hex')::uuid::text, f.identity::text)
         FROM api_keys k JOIN identities i ON k.identity_id = i.id, filling f WHERE i.external_id = 'template';
     DROP TABLE filling;
-    UPDATE sequence SET epoch = epoch + 1;
+    INSERT INTO epochs SELECT max(epoch) + 1 FROM epochs;
     ANALYZE";
 
 /// The same within SQLite, whose SQL is not at hand here.

@@ -4,7 +4,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary, Text};
-use zeroid_identity_model::{ApiKeyId, CredentialId, IdentityId, PolicyId, SpiffeId, Timestamp};
+use zeroid_identity_model::{CredentialId, IdentityId, PolicyId, SpiffeId};
 use zeroid_storage::{
     ApiKeyRecord, ClientRecord, CredentialDigest, IdentityRecord, PolicyRecord, SecretHash, Spend, StoreError,
 };
@@ -14,7 +14,7 @@ use super::Conn;
 use super::columns::CredentialColumns;
 use crate::error::unavailable;
 use crate::packed::unpack;
-use crate::rows::{ApiKeyRead, ClientRead, CredentialRow, bytes, from_json, signed};
+use crate::rows::{ApiKeyRead, ClientRead, CredentialRow, bytes, from_json};
 use crate::schema::{api_keys, clients, cut_offs, identities, policies};
 
 /// Store credentials.
@@ -88,58 +88,6 @@ impl Query for InsertSpent {
 }
 
 impl RunQueryDsl<Conn> for InsertSpent {}
-
-/// Count the uses of keys. The rows are locked in the order of their ids first, so that two replicas cannot wait for
-/// each other.
-pub(super) fn count_uses<'u>(
-    conn: &mut Conn,
-    uses: impl IntoIterator<Item = (&'u ApiKeyId, &'u (u64, Timestamp))>,
-) -> Result<(), StoreError> {
-    let mut count = CountUses { id: Vec::new(), uses: Vec::new(), last: Vec::new() };
-    for (id, (uses, last)) in uses {
-        count.id.push(id.as_bytes().to_vec());
-        count.uses.push(signed(*uses));
-        count.last.push(last.as_micros());
-    }
-    match count.id.len() {
-        0 => return Ok(()),
-        1 => {}
-        _ => {
-            let locked = api_keys::table
-                .filter(api_keys::id.eq_any(&count.id))
-                .order(api_keys::id.asc())
-                .select(api_keys::tenant_id)
-                .for_no_key_update();
-            locked.load::<i64>(conn).map_err(unavailable)?;
-        }
-    }
-    count.execute(conn).map(drop).map_err(unavailable)
-}
-
-#[derive(QueryId)]
-struct CountUses {
-    id: Vec<Vec<u8>>,
-    uses: Vec<i64>,
-    last: Vec<i64>,
-}
-
-impl QueryFragment<Pg> for CountUses {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "UPDATE api_keys SET usage_count = usage_count + used.count, \
-             last_used_at = greatest(last_used_at, used.last) FROM unnest(",
-        );
-        out.push_bind_param::<Array<Binary>, _>(&self.id)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.uses)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.last)?;
-        out.push_sql(") AS used (id, count, last) WHERE api_keys.id = used.id");
-        Ok(())
-    }
-}
-
-impl RunQueryDsl<Conn> for CountUses {}
 
 /// A stored credential with its tenant's number and its digest.
 pub(super) type Stored = (CredentialId, i64, CredentialDigest, CredentialRecord);

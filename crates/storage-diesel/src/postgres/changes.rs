@@ -72,7 +72,8 @@ impl<const DRAWS: bool> QueryFragment<Pg> for Since<DRAWS> {
         });
         // Where the epoch is the same the cut-offs are not looked at.
         out.push_sql(
-            ", c.keys, c.epochs FROM sequence s LEFT JOIN LATERAL (SELECT array_agg(f.cut_key) AS keys, \
+            ", c.keys, c.epochs FROM (SELECT epoch FROM epochs ORDER BY epoch DESC LIMIT 1) s \
+             LEFT JOIN LATERAL (SELECT array_agg(f.cut_key) AS keys, \
              array_agg(f.epoch) AS epochs FROM cut_offs f WHERE f.epoch > 0 AND f.epoch > ",
         );
         out.push_bind_param::<BigInt, _>(&self.0)?;

@@ -19,12 +19,14 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// Every connection: nothing waits for more than 5 s, a transaction whose owner is gone ends, and a commit is on disk
 /// when it is answered, whatever the server's default. No statement is compiled: that would take longer than to run it.
+/// Each is planned for the sizes of now: a plan that was made while the tables were small reads all of them, ever after.
 const SETUP: &str = "SET statement_timeout = '5s';
 SET lock_timeout = '5s';
 SET idle_in_transaction_session_timeout = '10s';
 SET client_min_messages = 'warning';
 SET jit = off;
 SET default_transaction_isolation = 'read committed';
+SET plan_cache_mode = force_custom_plan;
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local');";
 
 /// Connections of the hot path: few statements, all of them look-ups by a key, whose plan does not depend on what is

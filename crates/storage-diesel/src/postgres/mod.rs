@@ -6,11 +6,14 @@ mod collision;
 mod columns;
 mod connection;
 mod cut;
+mod epochs;
 mod issue;
 mod memo;
 mod orders;
 mod reader;
+mod shared;
 mod together;
+mod transaction;
 mod upkeep;
 mod url;
 mod writer;
@@ -34,11 +37,12 @@ use zeroid_token_core::{ClientName, CredentialRecord, CutOff, CutOffKey, Reason}
 
 use crate::error::{OpenError, unavailable};
 use crate::rows::CredentialRow;
-use crate::tenants::TenantNumbers as Shared;
 use connection::{Link, Target};
 use orders::Orders;
 use reader::{Heard, Question, Readers};
-use writer::{Writer, savepoint};
+use shared::Shared;
+use transaction::savepoint;
+use writer::Writer;
 
 pub(crate) type Conn = PgConnection;
 pub(crate) type Dialect = Pg;
@@ -231,9 +235,9 @@ impl PostgresStore {
         self.read(moment).await.map(Some)
     }
 
-    /// Every transaction writes the uses of API keys that it counts.
+    /// What was counted here of the uses of API keys is what is read next.
     async fn settle_uses(&self) -> Result<(), StoreError> {
-        Ok(())
+        if self.shared.uses_wait.is_set() { self.writer.settle().await } else { Ok(()) }
     }
 
     /// Whether the hot path can read.

@@ -1,14 +1,14 @@
 //! A whole batch in one statement that is its own transaction: `write_together` of the migrations.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
-use zeroid_identity_model::{ApiKeyId, Timestamp};
+use zeroid_identity_model::Timestamp;
 use zeroid_storage::{Epoch, StoreError};
-use zeroid_token_core::{CutOffKey, KeyId, Source};
+use zeroid_token_core::{CutOffKey, KeyId};
 
 use super::Conn;
 use super::columns::CredentialColumns;
@@ -18,6 +18,7 @@ use super::writer::ORDER_LOCK;
 use crate::cut_key;
 use crate::error::unavailable;
 use crate::rows::{signed, unsigned};
+use crate::uses::Counted;
 
 /// Everything a batch writes, a column each.
 #[derive(Debug, Default)]
@@ -27,8 +28,16 @@ pub(super) struct Together<'r> {
     signing_keys: Vec<Vec<u8>>,
     lineage_keys: Vec<Vec<u8>>,
     credentials: CredentialColumns<'r>,
+    spent: Spent<'r>,
     used: Uses,
     cut: Cuts<'r>,
+}
+
+#[derive(Debug, Default)]
+struct Spent<'r> {
+    hash: Vec<&'r [u8]>,
+    scope: Vec<&'r str>,
+    until: Vec<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -48,9 +57,8 @@ struct Cuts<'r> {
 }
 
 impl<'r> Together<'r> {
-    /// Credentials, each with its tenant's number. `oldest` is the least epoch their facts were read at.
+    /// Credentials, each with its tenant's number, and what they use up. `oldest` is the least epoch their facts were read at.
     pub(super) fn issue(&mut self, issues: &'r [(i64, Issue)], oldest: Epoch) {
-        let mut uses: BTreeMap<ApiKeyId, (i64, Timestamp)> = BTreeMap::new();
         self.oldest = signed(oldest.0);
         for (tenant, Issue { issuance, row, .. }) in issues {
             let lineage = &issuance.record.lineage;
@@ -58,16 +66,20 @@ impl<'r> Together<'r> {
             for link in lineage.links().filter(|link| link.jti != lineage.own().jti) {
                 self.lineage_keys.push(cut_key::encode(*tenant, &CutOffKey::Credential(link.jti)));
             }
-            if let Source::ApiKey(id) = lineage.own().source {
-                let (count, last) = uses.entry(id).or_insert((0, issuance.now));
-                *count += 1;
-                *last = (*last).max(issuance.now);
+            for spend in &issuance.spends {
+                self.spent.hash.push(&spend.hash.0);
+                self.spent.scope.push(&spend.scope);
+                self.spent.until.push(spend.forget_at.as_micros());
             }
             self.credentials.push(*tenant, row);
         }
+    }
+
+    /// Uses of API keys.
+    pub(super) fn count(&mut self, uses: &Counted) {
         for (id, (count, last)) in uses {
             self.used.id.push(id.as_bytes().to_vec());
-            self.used.count.push(count);
+            self.used.count.push(signed(*count));
             self.used.last.push(last.as_micros());
         }
     }
@@ -167,6 +179,12 @@ impl QueryFragment<Pg> for Together<'_> {
         out.push_bind_param::<Array<Binary>, _>(&self.lineage_keys)?;
         out.push_sql(", ");
         self.credentials.bind(&mut out)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.spent.hash)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.spent.scope)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.spent.until)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Binary>, _>(&self.used.id)?;
         out.push_sql(", ");

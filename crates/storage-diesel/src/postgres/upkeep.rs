@@ -10,7 +10,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use zeroid_identity_model::Timestamp;
 use zeroid_storage::{StoreError, Swept};
 
-use super::Conn;
+use super::{Conn, epochs};
 use crate::error::unavailable;
 
 /// Who has it does the upkeep.
@@ -98,7 +98,7 @@ pub(super) fn sweep(conn: &mut Conn, now: Timestamp, forget_before: Timestamp) -
          (SELECT hash, scope FROM spent WHERE forget_at <= $1 ORDER BY forget_at LIMIT $2)",
         now,
     );
-    prepared.and(measured)?;
+    prepared.and(measured).and(epochs::forget(conn))?;
     Ok(Swept { forgotten: forgotten?, forgotten_credentials: dropped? + deleted?, ..Swept::default() })
 }
 

@@ -6,20 +6,20 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use diesel::connection::SimpleConnection;
-use zeroid_storage::{Epoch, Issuance, StoreError};
-use zeroid_token_core::{CutOff, KeyId};
+use zeroid_storage::{Epoch, Issuance, Spend, StoreError};
+use zeroid_token_core::{CutOff, KeyId, Source};
 
 use super::connection::{Link, after};
 use super::cut::{Cut, Row};
+use super::shared::Shared;
 use super::together::{self, Together};
-use super::verbs::{Batch, Changes, Issue, Job, Ran, Step, Verb, Writing, apart};
-use super::{Conn, Shared, bulk, issue, queries};
+use super::verbs::{Changes, Issue, Job, Verb, Writing};
 use crate::error::unavailable;
 use crate::rows::CredentialRow;
+use crate::uses::{self, Counted, Uses};
 
 /// The lock that orders transactions.
 pub(super) const ORDER_LOCK: i64 = 0x7a69_645f_6f72_6472;
@@ -32,6 +32,8 @@ enum Work {
     Cut(Box<Cut>),
     /// Any other verb.
     Verb(Box<dyn Job>),
+    /// A verb before which the uses of API keys are written.
+    Settle(Box<dyn Job>),
 }
 
 /// The writer thread and the queue in front of it.
@@ -43,7 +45,8 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(link: Link, shared: Arc<Shared>, queue: usize, most: usize) -> std::io::Result<Self> {
         let (works, waiting) = sync_channel(queue);
-        let mut desk = Desk { link, shared, most: most.max(1), uncut_kids: (Epoch(0), HashSet::new()) };
+        let uncut_kids = (Epoch(0), HashSet::new());
+        let mut desk = Desk { link, shared, most: most.max(1), uncut_kids, uses: Uses::default() };
         let thread = std::thread::Builder::new().name("zeroid-writer".to_owned());
         let thread = thread.spawn(move || desk.run(&waiting))?;
         Ok(Self { works: Some(works), thread: Some(thread) })
@@ -57,6 +60,13 @@ impl Writer {
     ) -> Result<T, StoreError> {
         let (job, answered) = Verb::new(verb, changes);
         self.hand_over(Work::Verb(Box::new(job)))?;
+        answered.await.map_err(|_| unavailable("the writer has stopped"))?
+    }
+
+    /// Have every use of an API key written that was counted so far.
+    pub(super) async fn settle(&self) -> Result<(), StoreError> {
+        let (job, answered) = Verb::new(|_: &mut Writing<'_>| Ok(()), Changes::Nothing);
+        self.hand_over(Work::Settle(Box::new(job)))?;
         answered.await.map_err(|_| unavailable("the writer has stopped"))?
     }
 
@@ -94,24 +104,39 @@ impl Drop for Writer {
 }
 
 /// What the writer thread works with.
-struct Desk {
-    link: Link,
-    shared: Arc<Shared>,
+pub(super) struct Desk {
+    pub(super) link: Link,
+    pub(super) shared: Arc<Shared>,
     most: usize,
     /// Signing keys that were not cut off at an epoch.
-    uncut_kids: (Epoch, HashSet<KeyId>),
+    pub(super) uncut_kids: (Epoch, HashSet<KeyId>),
+    pub(super) uses: Uses,
 }
 
 /// What one transaction writes.
 #[derive(Default)]
-struct Load {
-    issues: Vec<Issue>,
-    verbs: Vec<Box<dyn Job>>,
-    cuts: Vec<Cut>,
+pub(super) struct Load {
+    pub(super) issues: Vec<Issue>,
+    pub(super) verbs: Vec<Box<dyn Job>>,
+    pub(super) cuts: Vec<Cut>,
+    /// Whether the uses of API keys are written with it.
+    pub(super) settles: bool,
 }
 
 impl Load {
-    fn len(&self) -> usize {
+    fn add(&mut self, work: Work) {
+        match work {
+            Work::Issue(issue) => self.issues.push(*issue),
+            Work::Cut(cut) => self.cuts.push(*cut),
+            Work::Verb(verb) => self.verbs.push(verb),
+            Work::Settle(verb) => {
+                self.verbs.push(verb);
+                self.settles = true;
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
         self.issues.len() + self.verbs.len() + self.cuts.len()
     }
 
@@ -134,37 +159,38 @@ fn next_of(waiting: &Receiver<Work>) -> Option<Work> {
 }
 
 impl Desk {
-    /// Take one work, then everything else that waits; one transaction; answer after the commit. No timer.
+    /// Take one work, then everything else that waits; one transaction; answer after the commit. No timer but that of
+    /// the uses of API keys, which delays nobody.
     fn run(&mut self, waiting: &Receiver<Work>) {
-        while let Ok(first) = waiting.recv() {
-            let mut load = Load::default();
-            let mut next = Some(first);
+        loop {
+            let first = match self.uses.due_in() {
+                None => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(rest) => waiting.recv_timeout(rest),
+            };
+            let mut load = Load { settles: self.uses.are_due(), ..Load::default() };
+            let mut next = match first {
+                Ok(first) => Some(first),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             while let Some(work) = next {
-                match work {
-                    Work::Issue(issue) => load.issues.push(*issue),
-                    Work::Cut(cut) => load.cuts.push(*cut),
-                    Work::Verb(verb) => load.verbs.push(verb),
-                }
+                load.add(work);
                 next = if load.len() < self.most { next_of(waiting) } else { None };
             }
             self.write(load);
         }
+        self.write(Load { settles: true, ..Load::default() });
     }
 
     /// What can be written by one statement is; the rest, and what that statement would not write, shares a transaction.
     fn write(&mut self, mut load: Load) {
-        let mut rest = Load { verbs: std::mem::take(&mut load.verbs), ..Load::default() };
-        let issues = std::mem::take(&mut load.issues);
-        let mut plain = Vec::with_capacity(issues.len());
-        for issue in issues {
-            match self.shared.tenant(issue.issuance.record.tenant()) {
-                Some(tenant) if is_plain(&issue) => plain.push((tenant, issue)),
-                _ => rest.issues.push(issue),
-            }
-        }
+        let mut rest =
+            Load { verbs: std::mem::take(&mut load.verbs), settles: load.settles, ..Load::default() };
+        let (plain, others) = self.plain(std::mem::take(&mut load.issues));
+        rest.issues = others;
         let mut apart = false;
-        if !plain.is_empty() || !load.cuts.is_empty() {
-            let written = self.together(&plain, &mut load.cuts);
+        if !plain.is_empty() || !load.cuts.is_empty() || (load.settles && !self.uses.is_empty()) {
+            let written = self.together(&plain, &mut load);
             load.issues = plain.into_iter().map(|(_, issue)| issue).collect();
             match written {
                 Ok(true) => {
@@ -184,18 +210,35 @@ impl Desk {
         if rest.len() > 0 {
             let written = self.transaction(&mut rest, apart);
             if written.is_err() {
-                self.link.rollback();
+                self.undone(rest.settles);
             }
             rest.answer(&written);
         }
     }
 
+    /// Those that one statement can store, each with its tenant's number, and the others: of those that use up the same
+    /// thing the first.
+    fn plain(&self, issues: Vec<Issue>) -> (Vec<(i64, Issue)>, Vec<Issue>) {
+        let (mut plain, mut others) = (Vec::with_capacity(issues.len()), Vec::new());
+        let mut spent = HashSet::new();
+        let mut is_fresh = |spend: &Spend| spent.insert((spend.hash, spend.scope.clone()));
+        for issue in issues {
+            let is_first = issue.issuance.spends.iter().all(&mut is_fresh);
+            match self.shared.tenant(issue.issuance.record.tenant()) {
+                Some(tenant) if is_first && is_plain(&issue) => plain.push((tenant, issue)),
+                _ => others.push(issue),
+            }
+        }
+        (plain, others)
+    }
+
     /// One statement, which is the whole transaction. False, when it would not have been right to write it.
-    fn together(&mut self, plain: &[(i64, Issue)], cuts: &mut [Cut]) -> Result<bool, StoreError> {
-        let clock = self.link.awake()?;
+    fn together(&mut self, plain: &[(i64, Issue)], load: &mut Load) -> Result<bool, StoreError> {
+        let clock = self.link.awake().inspect_err(|_| self.uses.put_off())?;
         let oldest = plain.iter().map(|(_, issue)| issue.issuance.epoch).min();
         let mut together = Together::default();
-        if let Some(rest) = cuts.iter().map(|cut| cut.patience.rest()).filter(|rest| !rest.is_zero()).min() {
+        let rest = load.cuts.iter().map(|cut| cut.patience.rest()).filter(|rest| !rest.is_zero()).min();
+        if let Some(rest) = rest {
             together.ends_by(after(clock, rest));
         }
         let mut unknown: HashSet<KeyId> = HashSet::new();
@@ -213,138 +256,53 @@ impl Desk {
             }
             together.signed_by(&unknown);
         }
-        let written = self.link.conn().and_then(|conn| together::write(conn, together, cuts));
-        match written {
-            Ok(Some(written)) => {
-                self.link.heard(written.clock);
-                if oldest.is_some() {
-                    self.uncut_kids.0 = written.epoch;
-                    self.uncut_kids.1.extend(unknown);
-                }
-                Ok(true)
-            }
-            Ok(None) => Ok(false),
-            Err(why) => {
-                self.link.rollback();
-                Err(why)
-            }
+        let fresh = used_by(plain);
+        if load.settles {
+            together.count(&self.uses.with(&fresh));
         }
-    }
-
-    /// Write everything and commit. An error means that nothing of it is known to be kept.
-    fn transaction(&mut self, load: &mut Load, mut issue_apart: bool) -> Result<(), StoreError> {
-        let changes =
-            !load.cuts.is_empty() || load.verbs.iter().any(|verb| verb.changes() != Changes::Nothing);
-        let mut batch = Batch::at(self.begin(changes)?);
-        let alone = load.len() == 1;
-        if !issue_apart
-            && !load.issues.is_empty()
-            && self.issue_together(&mut load.issues, &mut batch).is_err()
-        {
-            // One of them cannot be stored, and has spoilt the transaction for all: each by itself, then.
-            self.link.rollback();
-            batch = Batch::at(self.begin(changes)?);
-            issue_apart = true;
-        }
-        if issue_apart {
-            self.issue_apart(&mut load.issues, &mut batch)?;
-        }
-        for verb in &mut load.verbs {
-            self.run_one(verb.as_mut(), &mut batch, alone)?;
-        }
-        self.finish(&batch, &mut load.cuts)
-    }
-
-    /// Begin a transaction in the order of all replicas; gives the epoch it begins with.
-    fn begin(&mut self, changes: bool) -> Result<Epoch, StoreError> {
-        let shared = if changes { "" } else { "_shared" };
-        let begin = format!("BEGIN; SELECT pg_advisory_xact_lock{shared}({ORDER_LOCK})");
-        let epoch = self.link.retrying(|conn| {
-            conn.batch_execute(&begin).map_err(unavailable)?;
-            // A statement of its own: its snapshot is taken when the lock is held.
-            queries::server::epoch(conn)
-        })?;
-        if self.uncut_kids.0 != epoch {
-            self.uncut_kids = (epoch, HashSet::new());
-        }
-        Ok(epoch)
-    }
-
-    fn issue_together(&mut self, issues: &mut [Issue], batch: &mut Batch) -> Result<(), StoreError> {
         let conn = self.link.conn()?;
-        let mut writing =
-            Writing { conn, shared: &self.shared, batch: &mut *batch, uncut_kids: &mut self.uncut_kids.1 };
-        issue::together(&mut writing, issues)
+        let written =
+            together::write(conn, together, &mut load.cuts).inspect_err(|_| self.undone(load.settles));
+        let Some(written) = written? else { return Ok(false) };
+        self.link.heard(written.clock);
+        if oldest.is_some() {
+            self.uncut_kids.0 = written.epoch;
+            self.uncut_kids.1.extend(unknown);
+        }
+        self.counted(&fresh, load.settles);
+        Ok(true)
     }
 
-    fn issue_apart(&mut self, issues: &mut [Issue], batch: &mut Batch) -> Result<(), StoreError> {
-        for issue in issues {
-            let conn = self.link.conn()?;
-            let mut writing = Writing {
-                conn,
-                shared: &self.shared,
-                batch: &mut *batch,
-                uncut_kids: &mut self.uncut_kids.1,
-            };
-            apart(&mut writing, issue)?;
-        }
-        Ok(())
+    /// A transaction failed. Of one whose commit was not confirmed nobody knows whether it counted: then its uses are
+    /// not counted again.
+    fn undone(&mut self, settles: bool) {
+        self.link.rollback();
+        if settles && !self.link.is_open() { self.uses.written() } else { self.uses.put_off() }
     }
 
-    fn run_one(&mut self, job: &mut dyn Job, batch: &mut Batch, alone: bool) -> Result<(), StoreError> {
-        let conn = self.link.conn()?;
-        // An error undoes a verb that is alone with the transaction, so that it needs no savepoint.
-        if !alone {
-            savepoint(conn, Step::Begin)?;
+    /// A transaction that used these keys was committed.
+    pub(super) fn counted(&mut self, fresh: &Counted, settled: bool) {
+        if settled {
+            self.uses.written();
+        } else {
+            self.uses.wait(fresh);
         }
-        let ran = job.run(&mut Writing {
-            conn,
-            shared: &self.shared,
-            batch: &mut *batch,
-            uncut_kids: &mut self.uncut_kids.1,
-        });
-        batch.ended(ran, job.changes());
-        match (ran, alone) {
-            (Ran::Done, true) => Ok(()),
-            (Ran::Done, false) => savepoint(conn, Step::Keep),
-            (Ran::Undone, false) => savepoint(conn, Step::Undo),
-            (Ran::Undone, true) => conn.batch_execute("ROLLBACK; BEGIN").map_err(unavailable),
-        }
-    }
-
-    /// What belongs to the transaction as a whole, and its commit.
-    fn finish(&mut self, batch: &Batch, cuts: &mut [Cut]) -> Result<(), StoreError> {
-        let conn = self.link.conn()?;
-        if batch.changed != Changes::Nothing {
-            queries::server::set_epoch(conn, Epoch(batch.epoch.0 + 1))?;
-        }
-        bulk::count_uses(conn, &batch.uses)?;
-        // Cut-offs of credentials raise the epoch once more: theirs must be one that says nothing but them.
-        for cut in cuts {
-            savepoint(conn, Step::Begin)?;
-            let written = together::write(conn, Together::default(), std::slice::from_mut(cut));
-            match written {
-                Ok(_) => cut.be_in_time(),
-                Err(why) => cut.outcome = Some(Err(why)),
-            }
-            let done = matches!(cut.outcome, Some(Ok(_)));
-            savepoint(conn, if done { Step::Keep } else { Step::Undo })?;
-        }
-        conn.batch_execute("COMMIT").map_err(unavailable)
+        self.shared.uses_wait.set(&self.uses);
     }
 }
 
-/// Whether all there is to look at beside its facts is the key that signed it.
+/// Uses of API keys by what is stored.
+fn used_by(plain: &[(i64, Issue)]) -> Counted {
+    let mut counted = Counted::new();
+    for (_, Issue { issuance, .. }) in plain {
+        if let Source::ApiKey(id) = issuance.record.lineage.own().source {
+            uses::count(&mut counted, id, issuance.now);
+        }
+    }
+    counted
+}
+
+/// Whether all there is to look at beside its facts is the key that signed it, and what it uses up.
 fn is_plain(issue: &Issue) -> bool {
-    issue.issuance.spends.is_empty() && issue.issuance.now < issue.issuance.record.expires_at
-}
-
-/// One step of the savepoint of a verb.
-pub(super) fn savepoint(conn: &mut Conn, step: Step) -> Result<(), StoreError> {
-    let sql = match step {
-        Step::Begin => "SAVEPOINT verb",
-        Step::Keep => "RELEASE verb",
-        Step::Undo => "ROLLBACK TO verb",
-    };
-    conn.batch_execute(sql).map_err(unavailable)
+    issue.issuance.now < issue.issuance.record.expires_at
 }

@@ -6,7 +6,8 @@ use zeroid_storage::{
     Conflict, DelegationRouteRecord, Listed, MAX_ROUTES_FROM_ONE, Page, RoutesFrom, StoreError,
 };
 
-use super::{Conn, identities, server};
+use super::super::epochs;
+use super::{Conn, identities};
 use crate::error::unavailable;
 use crate::rows::{DelegationRouteRow, from_json, signed, unsigned};
 use crate::schema::delegation_routes;
@@ -83,7 +84,7 @@ pub(crate) fn list(
 /// All routes from an identity, in one state of the facts.
 pub(crate) fn from(conn: &mut Conn, tenant: i64, from: IdentityId) -> Result<RoutesFrom, StoreError> {
     // The epoch first: the routes are never older than it says.
-    let epoch = server::epoch(conn)?;
+    let epoch = epochs::epoch(conn)?;
     let of = delegation_routes::tenant_id
         .eq(tenant)
         .and(delegation_routes::from_identity_id.eq(from.as_bytes().as_slice()));

@@ -1,12 +1,12 @@
-//! Signing keys, the server's own facts, and the epoch.
+//! Signing keys, and the server's own facts.
 
 use diesel::prelude::*;
-use zeroid_storage::{Epoch, SigningKeyRecord, StoreError};
+use zeroid_storage::{SigningKeyRecord, StoreError};
 
 use super::Conn;
 use crate::error::unavailable;
-use crate::rows::{from_json, signed, to_json, unsigned};
-use crate::schema::{sequence, server_facts, signing_keys};
+use crate::rows::{from_json, to_json};
+use crate::schema::{server_facts, signing_keys};
 
 /// All signing keys, oldest first.
 pub(crate) fn signing_keys(conn: &mut Conn) -> Result<Vec<SigningKeyRecord>, StoreError> {
@@ -51,22 +51,4 @@ pub(crate) fn add_fact(conn: &mut Conn, name: &str, value: &[u8]) -> Result<(), 
         .execute(conn)
         .map_err(unavailable)?;
     Ok(())
-}
-
-/// The state of the facts.
-pub(crate) fn epoch(conn: &mut Conn) -> Result<Epoch, StoreError> {
-    let epoch: i64 = sequence::table.select(sequence::epoch).get_result(conn).map_err(unavailable)?;
-    Ok(Epoch(unsigned(epoch)))
-}
-
-/// Facts changed: what was read before is to be read again.
-pub(crate) fn set_epoch(conn: &mut Conn, to: Epoch) -> Result<(), StoreError> {
-    let set = diesel::update(sequence::table).set(sequence::epoch.eq(signed(to.0)));
-    set.execute(conn).map(drop).map_err(unavailable)
-}
-
-/// A write that changes nothing, to learn whether writes are accepted.
-pub(crate) fn touch(conn: &mut Conn) -> Result<(), StoreError> {
-    let set = diesel::update(sequence::table).set(sequence::epoch.eq(sequence::epoch));
-    set.execute(conn).map(drop).map_err(unavailable)
 }

@@ -1,6 +1,7 @@
 //! SQLite: one file, one writer thread, a few readers.
 
 mod connection;
+mod epochs;
 mod forget;
 mod hot;
 mod issue;
@@ -8,7 +9,6 @@ mod sequence;
 mod shared;
 mod single;
 mod statement;
-mod uses;
 mod watch;
 mod writer;
 
@@ -151,7 +151,7 @@ impl SqliteStore {
 
     /// What was counted of the uses of API keys is what is read next.
     async fn settle_uses(&self) -> Result<(), StoreError> {
-        if self.shared.do_uses_wait() { self.writer.settle().await } else { Ok(()) }
+        if self.shared.uses_wait.is_set() { self.writer.settle().await } else { Ok(()) }
     }
 
     /// Write one verb; answered after the commit.
@@ -211,7 +211,7 @@ fn is_unchanged(shared: &Shared, since: Epoch, now: Epoch, record: &CredentialRe
 fn start_sequence(conn: &mut Conn) -> Result<Shared, StoreError> {
     let before = sequence::reserved(conn)?;
     sequence::reserve(conn, before + BLOCK)?;
-    Ok(Shared::new(before, queries::server::epoch(conn)?))
+    Ok(Shared::new(before, epochs::epoch(conn)?))
 }
 
 /// Make the file if there is none, for its owner alone: it holds hashes of secrets and wrapped keys.

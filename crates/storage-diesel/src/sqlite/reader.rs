@@ -13,7 +13,7 @@ use zeroid_storage::{Epoch, StoreError};
 use super::cache::FactCache;
 use super::memo::Memo;
 use super::statement::{BeginRead, Commit, Rollback};
-use super::{Conn, connection, queries};
+use super::{Conn, connection, epochs};
 use crate::error::{OpenError, unavailable};
 
 /// Most requests of one snapshot: the last of them waits for all before it.
@@ -113,7 +113,7 @@ fn run(mut conn: Conn, known: &FactCache, waiting: &Receiver<Work>) {
 }
 
 fn read_batch(conn: &mut Conn, memo: &mut Memo, known: &FactCache, works: Vec<Work>) {
-    let begun = BeginRead.execute(conn).map_err(unavailable).and_then(|_| queries::server::epoch(conn));
+    let begun = BeginRead.execute(conn).map_err(unavailable).and_then(|_| epochs::epoch(conn));
     match begun {
         Ok(epoch) => {
             let holds_at = epoch.min(known.shared().epoch());

@@ -1,6 +1,6 @@
 //! What the writer and everybody else share in memory: the sequence, the epoch, the tenants' numbers.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use zeroid_identity_model::Tenant;
 use zeroid_storage::{Epoch, StoreError};
@@ -9,6 +9,7 @@ use zeroid_token_core::{CredentialRecord, Order};
 use super::Conn;
 use super::changes::ChangeLog;
 use crate::tenants::TenantNumbers;
+use crate::uses::UsesWait;
 
 /// Numbers of the sequence reserved by one write. What is left of a block after a crash is never used.
 pub(super) const BLOCK: u64 = 10_000;
@@ -22,8 +23,7 @@ pub(super) struct Shared {
     drawn: AtomicU64,
     /// The last number that callers may be handed: everything up to it is reserved on disk.
     reserved: AtomicU64,
-    /// Whether uses of API keys were counted and not yet written.
-    uses_wait: AtomicBool,
+    pub(super) uses_wait: UsesWait,
     tenants: TenantNumbers,
     /// What changed up to the epoch.
     pub(super) changes: ChangeLog,
@@ -35,7 +35,7 @@ impl Shared {
             epoch: AtomicU64::new(epoch.0),
             drawn: AtomicU64::new(reserved_before),
             reserved: AtomicU64::new(reserved_before + BLOCK),
-            uses_wait: AtomicBool::new(false),
+            uses_wait: UsesWait::default(),
             tenants: TenantNumbers::default(),
             changes: ChangeLog::default(),
         }
@@ -49,16 +49,6 @@ impl Shared {
     /// The epoch that was committed; before anything of that transaction is answered.
     pub(super) fn raise_epoch(&self, to: Epoch) {
         self.epoch.fetch_max(to.0, Ordering::SeqCst);
-    }
-
-    /// Before anything is answered of a transaction that counted or wrote uses.
-    pub(super) fn uses_wait(&self, wait: bool) {
-        self.uses_wait.store(wait, Ordering::SeqCst);
-    }
-
-    /// Whether the counts on disk are not all there is.
-    pub(super) fn do_uses_wait(&self) -> bool {
-        self.uses_wait.load(Ordering::SeqCst)
     }
 
     /// Whether what a credential was judged by at one epoch is what it is at a later one.

@@ -12,12 +12,12 @@ use zeroid_token_core::KeyId;
 
 use super::shared::Shared;
 use super::statement::{BeginWrite, Commit, Release, Rollback, RollbackTo, Savepoint};
-use super::uses::Uses;
 use super::verbs::{Batch, Changes, Issue, Job, Ran, Step, Verb, Writing, apart};
 use super::watch::FileWatch;
-use super::{Conn, issue, queries, sequence};
+use super::{Conn, epochs, issue, sequence, single};
 use crate::error::unavailable;
 use crate::rows::CredentialRow;
+use crate::uses::Uses;
 
 /// What waits to be written.
 enum Work {
@@ -226,7 +226,7 @@ impl Desk {
 
     fn begin(&mut self) -> Result<Batch, StoreError> {
         BeginWrite.execute(&mut self.conn).map_err(unavailable)?;
-        let epoch = queries::server::epoch(&mut self.conn)?;
+        let epoch = epochs::epoch(&mut self.conn)?;
         if epoch > self.shared.epoch() {
             // A commit that was thought to have failed, or another process: nobody knows what it changed.
             self.shared.changes.note(epoch, Changes::Facts, &[]);
@@ -254,7 +254,9 @@ impl Desk {
     fn finish(&mut self, batch: &Batch, settles: bool) -> Result<(), StoreError> {
         let settles = settles || self.uses.are_due();
         if settles {
-            self.uses.write(&mut self.conn, &batch.uses)?;
+            let all = self.uses.with(&batch.uses);
+            all.iter()
+                .try_for_each(|(id, (count, last))| single::count_use(&mut self.conn, *id, *count, *last))?;
         }
         // Outside every savepoint: a verb that is undone must not undo the reservation of numbers others have.
         let reserve = self.shared.to_reserve();
@@ -264,7 +266,7 @@ impl Desk {
         let raised = Epoch(batch.epoch.0 + 1);
         let changes = batch.changed != Changes::Nothing;
         if changes {
-            queries::server::set_epoch(&mut self.conn, raised)?;
+            epochs::raise(&mut self.conn, raised)?;
         }
         Commit.execute(&mut self.conn).map_err(unavailable)?;
         if settles {
@@ -272,7 +274,7 @@ impl Desk {
         } else {
             self.uses.wait(&batch.uses);
         }
-        self.shared.uses_wait(!self.uses.is_empty());
+        self.shared.uses_wait.set(&self.uses);
         if changes {
             self.shared.changes.note(raised, batch.changed, &batch.cuts);
             self.shared.raise_epoch(raised);

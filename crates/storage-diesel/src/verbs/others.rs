@@ -8,6 +8,7 @@ use zeroid_storage::{
 };
 use zeroid_token_core::{CutOff, CutOffKey, KeyId, Reason};
 
+use super::super::epochs;
 use super::job::Changes;
 use super::writing::Writing;
 use super::{Conn, ThisStore, queries};
@@ -198,7 +199,7 @@ impl ServerStore for ThisStore {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.write(Changes::Nothing, |writing| queries::server::touch(writing.conn)).await?;
+        self.write(Changes::Nothing, |writing| epochs::touch(writing.conn)).await?;
         self.can_read().await
     }
 }

@@ -1,6 +1,6 @@
 //! What a verb sees while it is written.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use zeroid_identity_model::{ApiKeyId, Tenant, Timestamp};
 use zeroid_storage::{Epoch, StoreError};
@@ -9,6 +9,7 @@ use zeroid_token_core::{CredentialRecord, CutOff, CutOffKey, KeyId, Order, Reaso
 use super::job::{Changes, Ran};
 use super::{Conn, Orders, Shared, is_unchanged, queries};
 use crate::cut_key;
+use crate::uses::{self, Counted};
 
 /// What a verb sees while it is written.
 pub(crate) struct Writing<'a> {
@@ -31,7 +32,7 @@ pub(crate) struct Batch {
     /// Whether a verb of it added a tenant, which may yet be undone.
     added_tenant: bool,
     /// Uses of API keys, by the verbs that were kept.
-    pub(crate) uses: BTreeMap<ApiKeyId, (u64, Timestamp)>,
+    pub(crate) uses: Counted,
     /// Uses by the verb that runs.
     fresh_uses: Vec<(ApiKeyId, Timestamp)>,
     /// Numbers of the sequence for this transaction.
@@ -46,7 +47,7 @@ impl Batch {
             cuts: Vec::new(),
             fresh_cuts: Vec::new(),
             added_tenant: false,
-            uses: BTreeMap::new(),
+            uses: Counted::new(),
             fresh_uses: Vec::new(),
             orders: Orders::default(),
         }
@@ -65,9 +66,7 @@ impl Batch {
 
     /// Count a use of an API key by a verb that is kept.
     pub(crate) fn count_use(&mut self, id: ApiKeyId, at: Timestamp) {
-        let (count, last) = self.uses.entry(id).or_insert((0, at));
-        *count += 1;
-        *last = (*last).max(at);
+        uses::count(&mut self.uses, id, at);
     }
 }
 

@@ -2,5 +2,6 @@
 
 mod collisions;
 mod conformance;
+mod growth;
 mod partitions;
 mod together;

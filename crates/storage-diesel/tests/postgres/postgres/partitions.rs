@@ -245,7 +245,8 @@ async fn what_the_first_version_stored_is_kept_and_partitions_follow_it() {
             "00000000000004_together",
             "00000000000005_packed",
             "00000000000006_clients",
-            "00000000000007_delegation_routes"
+            "00000000000007_delegation_routes",
+            "00000000000008_appended"
         ]
     );
     let store = open(&url);
