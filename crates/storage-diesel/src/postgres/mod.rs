@@ -31,7 +31,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 use zeroid_identity_model::{CredentialId, Tenant, Timestamp};
 use zeroid_storage::{
-    ActorLookup, ClientRecord, CredentialFacts, Epoch, ExchangeFacts, Issuance, RootFacts, StoreError, Swept,
+    ActorLookup, ClientRecord, CredentialFacts, Epoch, ExchangeFacts, Issuance, RootFacts, Spend, StoreError,
+    Swept,
 };
 use zeroid_token_core::{ClientName, CredentialRecord, CutOff, CutOffKey, Reason};
 
@@ -243,6 +244,10 @@ impl PostgresStore {
     /// Whether the hot path can read.
     async fn can_read(&self) -> Result<(), StoreError> {
         self.readers.ask(0, Question::Presence).await.map(drop)
+    }
+
+    async fn use_up(&self, spend: Spend) -> Result<(), StoreError> {
+        collision::retrying(|| self.writer.use_up(spend.clone())).await
     }
 
     /// Write one verb; answered after the commit.

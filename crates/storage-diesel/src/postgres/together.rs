@@ -7,13 +7,13 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 use zeroid_identity_model::Timestamp;
-use zeroid_storage::{Epoch, StoreError};
+use zeroid_storage::{Epoch, Spend, StoreError};
 use zeroid_token_core::{CutOffKey, KeyId};
 
 use super::Conn;
 use super::columns::CredentialColumns;
 use super::cut::Cut;
-use super::verbs::Issue;
+use super::verbs::{Issue, UseUp};
 use super::writer::ORDER_LOCK;
 use crate::cut_key;
 use crate::error::unavailable;
@@ -29,6 +29,7 @@ pub(super) struct Together<'r> {
     lineage_keys: Vec<Vec<u8>>,
     credentials: CredentialColumns<'r>,
     spent: Spent<'r>,
+    once: Spent<'r>,
     used: Uses,
     cut: Cuts<'r>,
 }
@@ -38,6 +39,25 @@ struct Spent<'r> {
     hash: Vec<&'r [u8]>,
     scope: Vec<&'r str>,
     until: Vec<i64>,
+}
+
+impl<'r> Spent<'r> {
+    fn push(&mut self, spend: &'r Spend) {
+        self.hash.push(&spend.hash.0);
+        self.scope.push(&spend.scope);
+        self.until.push(spend.forget_at.as_micros());
+    }
+
+    /// The columns as arguments, a comma behind each.
+    fn bind<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_bind_param::<Array<Binary>, _>(&self.hash)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.scope)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.until)?;
+        out.push_sql(", ");
+        Ok(())
+    }
 }
 
 #[derive(Debug, Default)]
@@ -66,11 +86,7 @@ impl<'r> Together<'r> {
             for link in lineage.links().filter(|link| link.jti != lineage.own().jti) {
                 self.lineage_keys.push(cut_key::encode(*tenant, &CutOffKey::Credential(link.jti)));
             }
-            for spend in &issuance.spends {
-                self.spent.hash.push(&spend.hash.0);
-                self.spent.scope.push(&spend.scope);
-                self.spent.until.push(spend.forget_at.as_micros());
-            }
+            issuance.spends.iter().for_each(|spend| self.spent.push(spend));
             self.credentials.push(*tenant, row);
         }
     }
@@ -126,13 +142,18 @@ pub(super) struct Written {
     pub(super) clock: Timestamp,
 }
 
-/// Write credentials and cut off others; nothing comes back when nothing was written.
+/// What the statement says: the clock, the epoch after it, whether it wrote, the first cut-off of each, and whether each
+/// was not used up before.
+type Said = (Option<i64>, i64, bool, Vec<Option<String>>, Vec<bool>);
+
+/// Write credentials, cut off others, and use up what is good once; nothing comes back when nothing was written.
 ///
 /// An error means that nothing was written, unless the connection is lost: then nobody knows.
 pub(super) fn write(
     conn: &mut Conn,
     credentials: Together<'_>,
     cuts: &mut [Cut],
+    spends: &mut [UseUp],
 ) -> Result<Option<Written>, StoreError> {
     for cut in cuts.iter_mut() {
         cut.outcome = None;
@@ -141,17 +162,20 @@ pub(super) fn write(
     let (said, places) = {
         let mut all = credentials;
         let places = all.cut_off(cuts);
-        let said: (Option<i64>, i64, bool, Vec<Option<String>>) =
-            all.get_result(conn).map_err(unavailable)?;
+        spends.iter().for_each(|spending| all.once.push(&spending.spend));
+        let said: Said = all.get_result(conn).map_err(unavailable)?;
         (said, places)
     };
-    let (moment, present, is_written, outcomes) = said;
+    let (moment, present, is_written, outcomes, fresh) = said;
     let Some(clock) = moment.filter(|_| is_written).map(Timestamp::from_micros) else { return Ok(None) };
     for (cut, place) in cuts.iter_mut().zip(places) {
         if let Some(place) = place {
             let said = outcomes.get(place).ok_or_else(|| unavailable("an answer is missing"))?;
             cut.outcome = Some(cut.row.outcome(said.as_deref()));
         }
+    }
+    for (spending, is_fresh) in spends.iter_mut().zip(fresh) {
+        spending.outcome = Some(if is_fresh { Ok(()) } else { Err(StoreError::Spent) });
     }
     Ok(Some(Written { epoch: Epoch(unsigned(present)), clock }))
 }
@@ -167,7 +191,7 @@ impl QueryId for Together<'_> {
 
 impl QueryFragment<Pg> for Together<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT moment, present, is_written, outcomes FROM write_together(");
+        out.push_sql("SELECT moment, present, is_written, outcomes, are_fresh FROM write_together(");
         out.push_bind_param::<BigInt, _>(&ORDER_LOCK)?;
         out.push_sql(", ");
         out.push_bind_param::<Nullable<BigInt>, _>(&self.deadline)?;
@@ -180,12 +204,8 @@ impl QueryFragment<Pg> for Together<'_> {
         out.push_sql(", ");
         self.credentials.bind(&mut out)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.spent.hash)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.spent.scope)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.spent.until)?;
-        out.push_sql(", ");
+        self.spent.bind(&mut out)?;
+        self.once.bind(&mut out)?;
         out.push_bind_param::<Array<Binary>, _>(&self.used.id)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<BigInt>, _>(&self.used.count)?;
@@ -207,7 +227,7 @@ impl QueryFragment<Pg> for Together<'_> {
 }
 
 impl Query for Together<'_> {
-    type SqlType = (Nullable<BigInt>, BigInt, Bool, Array<Nullable<Text>>);
+    type SqlType = (Nullable<BigInt>, BigInt, Bool, Array<Nullable<Text>>, Array<Bool>);
 }
 
 impl RunQueryDsl<Conn> for Together<'_> {}

@@ -31,6 +31,9 @@ impl Desk {
         if issue_apart {
             self.issue_apart(&mut load.issues, &mut batch)?;
         }
+        for spending in &mut load.spends {
+            spending.run(self.link.conn()?)?;
+        }
         for verb in &mut load.verbs {
             self.run_one(verb.as_mut(), &mut batch, alone)?;
         }
@@ -105,12 +108,12 @@ impl Desk {
         if load.settles {
             let mut together = Together::default();
             together.count(&self.uses.with(&batch.uses));
-            together::write(conn, together, &mut [])?;
+            together::write(conn, together, &mut [], &mut [])?;
         }
         // Cut-offs of credentials raise the epoch once more: theirs must be one that says nothing but them.
         for cut in &mut load.cuts {
             savepoint(conn, Step::Begin)?;
-            let written = together::write(conn, Together::default(), std::slice::from_mut(cut));
+            let written = together::write(conn, Together::default(), std::slice::from_mut(cut), &mut []);
             match written {
                 Ok(_) => cut.be_in_time(),
                 Err(why) => cut.outcome = Some(Err(why)),

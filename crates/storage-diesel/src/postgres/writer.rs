@@ -16,7 +16,7 @@ use super::connection::{Link, after};
 use super::cut::{Cut, Row};
 use super::shared::Shared;
 use super::together::{self, Together};
-use super::verbs::{Changes, Issue, Job, Verb, Writing};
+use super::verbs::{Changes, Issue, Job, UseUp, Verb, Writing};
 use crate::error::unavailable;
 use crate::rows::CredentialRow;
 use crate::uses::{self, Counted, Uses};
@@ -30,6 +30,8 @@ enum Work {
     Issue(Box<Issue>),
     /// The cut-off of a credential; these are written together, too.
     Cut(Box<Cut>),
+    /// What is good once; this, too.
+    UseUp(Box<UseUp>),
     /// Any other verb.
     Verb(Box<dyn Job>),
     /// A verb before which the uses of API keys are written.
@@ -84,6 +86,13 @@ impl Writer {
         answered.await.map_err(|_| unavailable("the writer has stopped"))?.answer()
     }
 
+    /// Use something up, in a shared transaction; answered after the commit.
+    pub(super) async fn use_up(&self, spend: Spend) -> Result<(), StoreError> {
+        let (spending, answered) = UseUp::new(spend);
+        self.hand_over(Work::UseUp(Box::new(spending)))?;
+        answered.await.map_err(|_| unavailable("the writer has stopped"))?.answer()
+    }
+
     fn hand_over(&self, work: Work) -> Result<(), StoreError> {
         let works = self.works.as_ref().ok_or_else(|| unavailable("the writer has stopped"))?;
         works.try_send(work).map_err(|error| match error {
@@ -119,6 +128,7 @@ pub(super) struct Load {
     pub(super) issues: Vec<Issue>,
     pub(super) verbs: Vec<Box<dyn Job>>,
     pub(super) cuts: Vec<Cut>,
+    pub(super) spends: Vec<UseUp>,
     /// Whether the uses of API keys are written with it.
     pub(super) settles: bool,
 }
@@ -128,6 +138,7 @@ impl Load {
         match work {
             Work::Issue(issue) => self.issues.push(*issue),
             Work::Cut(cut) => self.cuts.push(*cut),
+            Work::UseUp(spending) => self.spends.push(*spending),
             Work::Verb(verb) => self.verbs.push(verb),
             Work::Settle(verb) => {
                 self.verbs.push(verb);
@@ -137,7 +148,7 @@ impl Load {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.issues.len() + self.verbs.len() + self.cuts.len()
+        self.issues.len() + self.verbs.len() + self.cuts.len() + self.spends.len()
     }
 
     fn answer(self, committed: &Result<(), StoreError>) {
@@ -146,6 +157,7 @@ impl Load {
             verb.answer(committed.clone());
         }
         Cut::answer(self.cuts, committed);
+        UseUp::answer(self.spends, committed);
     }
 }
 
@@ -186,10 +198,9 @@ impl Desk {
     fn write(&mut self, mut load: Load) {
         let mut rest =
             Load { verbs: std::mem::take(&mut load.verbs), settles: load.settles, ..Load::default() };
-        let (plain, others) = self.plain(std::mem::take(&mut load.issues));
-        rest.issues = others;
+        let plain = self.plain(&mut load, &mut rest);
         let mut apart = false;
-        if !plain.is_empty() || !load.cuts.is_empty() || (load.settles && !self.uses.is_empty()) {
+        if !plain.is_empty() || load.len() > 0 || (load.settles && !self.uses.is_empty()) {
             let written = self.together(&plain, &mut load);
             load.issues = plain.into_iter().map(|(_, issue)| issue).collect();
             match written {
@@ -202,6 +213,7 @@ impl Desk {
                     apart = written.is_err();
                     rest.issues.append(&mut load.issues);
                     rest.cuts = load.cuts;
+                    rest.spends.append(&mut load.spends);
                 }
                 Ok(false) => load.answer(&Err(unavailable("the connection is lost"))),
                 Err(why) => load.answer(&Err(why)),
@@ -216,20 +228,24 @@ impl Desk {
         }
     }
 
-    /// Those that one statement can store, each with its tenant's number, and the others: of those that use up the same
-    /// thing the first.
-    fn plain(&self, issues: Vec<Issue>) -> (Vec<(i64, Issue)>, Vec<Issue>) {
-        let (mut plain, mut others) = (Vec::with_capacity(issues.len()), Vec::new());
+    /// Those that one statement can store, each with its tenant's number; the others are for the rest. Of those that use
+    /// up the same thing the first is plain.
+    fn plain(&self, load: &mut Load, rest: &mut Load) -> Vec<(i64, Issue)> {
+        let issues = std::mem::take(&mut load.issues);
+        let mut plain = Vec::with_capacity(issues.len());
         let mut spent = HashSet::new();
         let mut is_fresh = |spend: &Spend| spent.insert((spend.hash, spend.scope.clone()));
         for issue in issues {
             let is_first = issue.issuance.spends.iter().all(&mut is_fresh);
             match self.shared.tenant(issue.issuance.record.tenant()) {
                 Some(tenant) if is_first && is_plain(&issue) => plain.push((tenant, issue)),
-                _ => others.push(issue),
+                _ => rest.issues.push(issue),
             }
         }
-        (plain, others)
+        let (first, again) =
+            std::mem::take(&mut load.spends).into_iter().partition(|one| is_fresh(&one.spend));
+        (load.spends, rest.spends) = (first, again);
+        plain
     }
 
     /// One statement, which is the whole transaction. False, when it would not have been right to write it.
@@ -261,8 +277,8 @@ impl Desk {
             together.count(&self.uses.with(&fresh));
         }
         let conn = self.link.conn()?;
-        let written =
-            together::write(conn, together, &mut load.cuts).inspect_err(|_| self.undone(load.settles));
+        let written = together::write(conn, together, &mut load.cuts, &mut load.spends)
+            .inspect_err(|_| self.undone(load.settles));
         let Some(written) = written? else { return Ok(false) };
         self.link.heard(written.clock);
         if oldest.is_some() {

@@ -30,7 +30,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use zeroid_identity_model::{Tenant, Timestamp};
-use zeroid_storage::{Epoch, StoreError};
+use zeroid_storage::{Epoch, Spend, StoreError};
 use zeroid_token_core::CredentialRecord;
 
 use crate::error::{OpenError, unavailable};
@@ -152,6 +152,10 @@ impl SqliteStore {
     /// What was counted of the uses of API keys is what is read next.
     async fn settle_uses(&self) -> Result<(), StoreError> {
         if self.shared.uses_wait.is_set() { self.writer.settle().await } else { Ok(()) }
+    }
+
+    async fn use_up(&self, spend: Spend) -> Result<(), StoreError> {
+        self.writer.use_up(spend).await
     }
 
     /// Write one verb; answered after the commit.

@@ -7,12 +7,12 @@ use std::thread::JoinHandle;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use zeroid_storage::{Epoch, Issuance, StoreError};
+use zeroid_storage::{Epoch, Issuance, Spend, StoreError};
 use zeroid_token_core::KeyId;
 
 use super::shared::Shared;
 use super::statement::{BeginWrite, Commit, Release, Rollback, RollbackTo, Savepoint};
-use super::verbs::{Batch, Changes, Issue, Job, Ran, Step, Verb, Writing, apart};
+use super::verbs::{Batch, Changes, Issue, Job, Ran, Step, UseUp, Verb, Writing, apart};
 use super::watch::FileWatch;
 use super::{Conn, epochs, issue, sequence, single};
 use crate::error::unavailable;
@@ -23,6 +23,8 @@ use crate::uses::Uses;
 enum Work {
     /// A credential; these are stored together.
     Issue(Box<Issue>),
+    /// What is good once.
+    UseUp(Box<UseUp>),
     /// Any other verb.
     Verb(Box<dyn Job>),
     /// A verb before which the uses of API keys are written.
@@ -78,6 +80,13 @@ impl Writer {
         answered.await.map_err(|_| unavailable("the writer has stopped"))?.answer()
     }
 
+    /// Use something up, in a shared transaction; answered after the commit.
+    pub(super) async fn use_up(&self, spend: Spend) -> Result<(), StoreError> {
+        let (spending, answered) = UseUp::new(spend);
+        self.hand_over(Work::UseUp(Box::new(spending)))?;
+        answered.await.map_err(|_| unavailable("the writer has stopped"))?.answer()
+    }
+
     fn hand_over(&self, work: Work) -> Result<(), StoreError> {
         let works = self.works.as_ref().ok_or_else(|| unavailable("the writer has stopped"))?;
         works.try_send(work).map_err(|error| match error {
@@ -112,6 +121,7 @@ struct Desk {
 #[derive(Default)]
 struct Load {
     issues: Vec<Issue>,
+    spends: Vec<UseUp>,
     verbs: Vec<Box<dyn Job>>,
     /// Whether the uses of API keys are written with it.
     settles: bool,
@@ -121,6 +131,7 @@ impl Load {
     fn add(&mut self, work: Work) {
         match work {
             Work::Issue(issue) => self.issues.push(*issue),
+            Work::UseUp(spending) => self.spends.push(*spending),
             Work::Verb(verb) => self.verbs.push(verb),
             Work::Settle(verb) => {
                 self.verbs.push(verb);
@@ -130,7 +141,7 @@ impl Load {
     }
 
     fn len(&self) -> usize {
-        self.issues.len() + self.verbs.len()
+        self.issues.len() + self.spends.len() + self.verbs.len()
     }
 }
 
@@ -165,6 +176,7 @@ impl Desk {
             self.uses.put_off();
         }
         Issue::answer(load.issues, &written);
+        UseUp::answer(load.spends, &written);
         for verb in load.verbs {
             verb.answer(written.clone());
         }
@@ -181,7 +193,8 @@ impl Desk {
                 apart(&mut self.writing(&mut batch), issue)?;
             }
         }
-        match (&mut load.verbs[..], load.issues.is_empty()) {
+        load.spends.iter_mut().try_for_each(|spending| spending.run(&mut self.conn))?;
+        match (&mut load.verbs[..], load.issues.is_empty() && load.spends.is_empty()) {
             // An error undoes the only verb with the transaction, so that it needs no savepoint.
             ([only], true) => {
                 if self.run_one(only.as_mut(), &mut batch) == Ran::Undone {

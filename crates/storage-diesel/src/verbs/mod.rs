@@ -15,6 +15,7 @@ mod writing;
 pub(super) use credentials::cut_off;
 pub(super) use issue::{Issue, apart};
 pub(super) use job::{Changes, Job, Ran, Verb};
+pub(super) use spends::UseUp;
 pub(super) use writing::{Batch, Writing};
 
 use super::{Conn, Orders, Shared, ThisStore, is_unchanged, queries, savepoint};

@@ -1,16 +1,51 @@
 //! What is good once.
 
 use async_trait::async_trait;
+use tokio::sync::oneshot;
 use zeroid_storage::{Spend, SpendStore, StoreError};
 
-use super::job::Changes;
-use super::writing::Writing;
-use super::{ThisStore, queries};
+use super::{Conn, ThisStore, queries};
+use crate::answers::{Answers, Told, Waiting};
 
 #[async_trait]
 impl SpendStore for ThisStore {
     async fn spend_once(&self, spend: Spend) -> Result<(), StoreError> {
-        let spend = move |writing: &mut Writing<'_>| queries::credentials::spend(writing.conn, &spend);
-        self.write(Changes::Nothing, spend).await
+        self.use_up(spend).await
+    }
+}
+
+/// Something on its way to be used up.
+///
+/// That is one statement, which does it or does not: unlike a verb it needs no savepoint, whoever it shares a
+/// transaction with.
+pub(crate) struct UseUp {
+    pub(crate) spend: Spend,
+    pub(crate) outcome: Option<Result<(), StoreError>>,
+    waiting: Waiting<Result<(), StoreError>>,
+}
+
+impl UseUp {
+    pub(crate) fn new(spend: Spend) -> (Self, oneshot::Receiver<Told<Result<(), StoreError>>>) {
+        let (waiting, answered) = oneshot::channel();
+        (Self { spend, outcome: None, waiting }, answered)
+    }
+
+    /// Use it up. An error means that the transaction is spoilt.
+    pub(crate) fn run(&mut self, conn: &mut Conn) -> Result<(), StoreError> {
+        self.outcome = Some(match queries::credentials::spend(conn, &self.spend) {
+            Err(StoreError::Spent) => Err(StoreError::Spent),
+            done => Ok(done?),
+        });
+        Ok(())
+    }
+
+    /// Answer them all, once the fate of the transaction is known.
+    pub(crate) fn answer(spends: Vec<Self>, committed: &Result<(), StoreError>) {
+        let not_run = || Err(StoreError::Unavailable("nothing was used up".to_owned()));
+        let mut answers = Answers::none();
+        for Self { outcome, waiting, .. } in spends {
+            answers.add(waiting, committed.clone().and_then(|()| outcome.unwrap_or_else(not_run)));
+        }
+        answers.tell();
     }
 }

@@ -21,20 +21,22 @@ DROP FUNCTION write_together;
 -- stored as its caller judged: when something but cut-offs of credentials outside its lineage (`lineage_keys`) happened
 -- since `oldest`, or one of `signing_keys` was cut off, or something was used up before. `outcomes` has for each cut-off
 -- the empty text where it was added, the first one where there was one already, and null where the tenant has no such
--- credential. A batch that ends after its deadline fails; deadline and `moment` are microseconds since 1970 by the clock
--- of this server.
+-- credential; `are_fresh`, of each thing that is used up for itself, whether it was not used up before. A batch that
+-- ends after its deadline fails; deadline and `moment` are microseconds since 1970 by the clock of this server.
 CREATE FUNCTION write_together(
     order_lock BIGINT, deadline BIGINT, oldest BIGINT, signing_keys BYTEA[], lineage_keys BYTEA[],
     jtis BYTEA[], tenant_ids BIGINT[], identity_ids BYTEA[], mission_ids BYTEA[], depths SMALLINT[],
     issued BIGINT[], expiring BIGINT[], digests BYTEA[], bodies BYTEA[],
     spent_hashes BYTEA[], spent_scopes TEXT[], spent_until BIGINT[],
+    once_hashes BYTEA[], once_scopes TEXT[], once_until BIGINT[],
     used_ids BYTEA[], use_counts BIGINT[], last_uses BIGINT[],
     cut_jtis BYTEA[], cut_tenants BIGINT[], cut_keys BYTEA[], cut_moments BIGINT[], cut_bodies TEXT[],
-    OUT moment BIGINT, OUT present BIGINT, OUT is_written BOOLEAN, OUT outcomes TEXT[]
+    OUT moment BIGINT, OUT present BIGINT, OUT is_written BOOLEAN, OUT outcomes TEXT[], OUT are_fresh BOOLEAN[]
 ) LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     is_written := false;
     outcomes := '{}';
+    are_fresh := '{}';
     IF cardinality(cut_jtis) > 0 THEN
         PERFORM pg_advisory_xact_lock(order_lock);
     ELSE
@@ -67,6 +69,16 @@ BEGIN
             (jti, tenant_id, identity_id, mission_id, depth, issued_at, expires_at, digest, body)
             SELECT * FROM unnest(jtis, tenant_ids, identity_ids, mission_ids, depths, issued, expiring, digests,
                 bodies);
+    END IF;
+    IF cardinality(once_hashes) > 0 THEN
+        WITH added AS (
+            INSERT INTO spent (hash, scope, forget_at)
+                SELECT * FROM unnest(once_hashes, once_scopes, once_until) AS fresh (hash, scope, forget_at)
+                ORDER BY 1, 2 ON CONFLICT DO NOTHING RETURNING hash, scope
+        )
+        SELECT array_agg((once.hash, once.scope) IN (SELECT a.hash, a.scope FROM added a) ORDER BY once.number)
+            INTO STRICT are_fresh
+            FROM unnest(once_hashes, once_scopes) WITH ORDINALITY AS once (hash, scope, number);
     END IF;
     -- In one order everywhere: two replicas that count uses of the same keys must not wait for each other.
     IF cardinality(used_ids) > 1 THEN

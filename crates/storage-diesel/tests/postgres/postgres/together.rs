@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use zeroid_storage::StoreError;
+use zeroid_storage::{Spend, StoreError};
 use zeroid_storage_conformance::Shared;
 use zeroid_storage_conformance::fixtures::{
-    at, by_key, identity_id, is_live, issuance, issued_child, issued_root, jti, judged_child, key_id, link,
-    ours, populated, record, theirs,
+    at, by_key, hash, identity_id, is_live, issuance, issued_child, issued_root, jti, judged_child, key_id,
+    link, ours, populated, record, theirs,
 };
 use zeroid_storage_diesel::{PostgresOptions, PostgresStore};
 use zeroid_test_postgres::sql;
@@ -86,6 +86,44 @@ async fn cut_offs_that_wait_share_a_transaction_and_each_has_its_own_outcome() {
     assert_eq!(cut(&store, 1).await, Ok(first));
     assert_eq!(cut(&store, 60).await, Err(StoreError::NotFound));
     assert_eq!(epoch(&url), before);
+}
+
+#[tokio::test]
+async fn what_is_good_once_shares_a_transaction_and_is_used_up_once() {
+    let (url, store) = fresh().await;
+    let of = |number| Spend { scope: "test".to_owned(), hash: hash(number), forget_at: at(100) };
+    store.spend_once(of(0)).await.unwrap();
+    let held = hold(&url, "SELECT 1", 0.7);
+    let mut tasks = Vec::new();
+    for number in (0..=40).chain(0..=40) {
+        let (store, spend) = (Arc::clone(&store), of(number));
+        tasks.push((vec![number], tokio::spawn(async move { store.spend_once(spend).await })));
+    }
+    // Credentials that are bought with some of the same things, one with two of them.
+    for (number, bought) in
+        [(41, vec![1]), (42, vec![50]), (43, vec![50]), (44, vec![51, 2]), (45, vec![0, 52])]
+    {
+        let facts = store.root_facts(&by_key(1)).await.unwrap().unwrap();
+        let mut issuance =
+            issuance(record(Lineage::root_of(link(&ours(), number, 1, facts.order))), facts.epoch);
+        issuance.spends = bought.iter().map(|number| of(*number)).collect();
+        let store = Arc::clone(&store);
+        tasks.push((bought, tokio::spawn(async move { store.issue(issuance).await })));
+    }
+    let mut used = Vec::new();
+    for (what, task) in tasks {
+        match task.await.unwrap() {
+            Ok(()) => used.extend(what),
+            refused => assert_eq!(refused, Err(StoreError::Spent), "{what:?}"),
+        }
+    }
+    held.join().unwrap();
+    used.sort_unstable();
+    // The one with 51 may have come too late for 2; the one with 0 came too late.
+    used.retain(|number| *number != 51);
+    assert_eq!(used, (1..=40).chain([50]).collect::<Vec<u64>>());
+    let refused = "SELECT count(*) FROM spent WHERE encode(hash, 'hex') LIKE '%34'";
+    assert_eq!(sql(&url, refused).unwrap().trim(), "0", "52 is still good");
 }
 
 #[tokio::test]
