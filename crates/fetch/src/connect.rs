@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -15,8 +16,13 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::error::{FetchError, TlsFault};
-use crate::fetcher::{CONNECT_WITHIN, MAX_TRIED};
 use crate::url::{FetchUrl, Host};
+
+/// How long one address may take to accept a connection.
+const CONNECT_WITHIN: Duration = Duration::from_millis(1500);
+
+/// How many addresses of a host are tried.
+const MAX_TRIED: usize = 3;
 
 /// Bytes both ways, with or without TLS.
 pub(crate) enum Stream {

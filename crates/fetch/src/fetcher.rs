@@ -20,7 +20,7 @@ use crate::connect::{Stream, connect};
 use crate::error::{FetchError, TlsFault};
 use crate::places::Places;
 use crate::resolve::{Resolve, SystemResolver};
-use crate::response::{Fetched, read};
+use crate::response::{Fetched, Want, read};
 use crate::roots::Roots;
 use crate::url::{FetchUrl, Host};
 
@@ -29,12 +29,6 @@ const TOTAL_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a name may take to resolve.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
-
-/// How long one address may take to accept a connection.
-pub(crate) const CONNECT_WITHIN: Duration = Duration::from_millis(1500);
-
-/// How many addresses of a host are tried.
-pub(crate) const MAX_TRIED: usize = 3;
 
 /// Most header fields of an answer, and most bytes of its head. hyper takes no less than 8 KiB.
 const MAX_HEADERS: usize = 64;
@@ -57,15 +51,6 @@ impl FetchOptions {
     pub fn new(roots: Roots, allowed: Allowed) -> Self {
         Self { allowed, roots, resolver: Arc::new(SystemResolver::default()), within: TOTAL_WITHIN }
     }
-}
-
-/// What is wanted of an answer.
-#[derive(Clone, Copy, Debug)]
-pub struct Want<'a> {
-    /// The media types that are taken, in lower case and without parameters.
-    pub media_types: &'a [&'a str],
-    /// The most bytes.
-    pub max_bytes: usize,
 }
 
 /// The client. One is shared by all that fetch, so that its bounds hold for all together.

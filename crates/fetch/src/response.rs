@@ -7,7 +7,15 @@ use hyper::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::{HeaderMap, Response, StatusCode};
 
 use crate::error::FetchError;
-use crate::fetcher::Want;
+
+/// What is wanted of an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Want<'a> {
+    /// The media types that are taken, in lower case and without parameters.
+    pub media_types: &'a [&'a str],
+    /// The most bytes.
+    pub max_bytes: usize,
+}
 
 /// What was fetched.
 #[derive(Clone, PartialEq, Eq)]

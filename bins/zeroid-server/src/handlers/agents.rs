@@ -2,12 +2,12 @@
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use zeroid_core::{NewIdentity, Registered};
-use zeroid_identity_model::{IdentityId, TrustLevel};
+use zeroid_core::Registered;
+use zeroid_identity_model::IdentityId;
 use zeroid_storage::IdentityRecord;
-use zeroid_wire::{IdentityBody, Issue, agent_view, read_identity_patch, read_registration};
+use zeroid_wire::{Issue, agent_view, read_identity_patch, read_registration};
 
-use super::identities::{filter, id, parts, patch};
+use super::identities::{filter, id, new_identity, parts, patch};
 use super::query::{DEFAULT_LIMIT, MAX_LIMIT, Query};
 use crate::app::App;
 use crate::auth::{Need, admin};
@@ -119,35 +119,4 @@ fn no_owner() -> Edge {
         "created_by is needed: name who answers for the agent".to_owned(),
         vec![issue],
     )
-}
-
-/// What a body registers.
-pub(super) fn new_identity(
-    body: IdentityBody,
-    owner: zeroid_identity_model::Owner,
-    created_by: String,
-) -> Result<NewIdentity, Edge> {
-    let external_id = body
-        .external_id
-        .ok_or_else(|| Edge::problem(StatusCode::UNPROCESSABLE_ENTITY, "external_id is required"))?;
-    Ok(NewIdentity {
-        external_id,
-        name: body.name,
-        identity_type: body.identity_type.unwrap_or(zeroid_identity_model::IdentityType::Agent),
-        sub_type: body.sub_type,
-        trust_level: body.trust_level.unwrap_or(TrustLevel::Unverified),
-        owner,
-        created_by,
-        allowed_scopes: body.allowed_scopes,
-        policy_id: body.policy_id,
-        public_key_pem: body.public_key_pem,
-        expires_at: body.expires_at,
-        framework: body.framework,
-        version: body.version,
-        publisher: body.publisher,
-        description: body.description,
-        capabilities: body.capabilities,
-        labels: body.labels,
-        metadata: body.metadata,
-    })
 }

@@ -2,14 +2,13 @@
 
 use hyper::StatusCode;
 use serde_json::json;
-use zeroid_core::IdentityPatch;
-use zeroid_identity_model::{IdentityId, SpiffeId};
+use zeroid_core::{IdentityPatch, NewIdentity};
+use zeroid_identity_model::{IdentityId, IdentityType, Owner, SpiffeId, TrustLevel};
 use zeroid_storage::{IdentityFilter, IdentityRecord, OwnerFilter};
 use zeroid_wire::{
-    IdentityParts, IdentityPatchBody, Issue, identity_view, read_identity, read_identity_patch,
+    IdentityBody, IdentityParts, IdentityPatchBody, Issue, identity_view, read_identity, read_identity_patch,
 };
 
-use super::agents::new_identity;
 use super::query::{DEFAULT_LIMIT, MAX_LIMIT, Query};
 use crate::app::App;
 use crate::auth::{Need, admin};
@@ -165,4 +164,35 @@ pub(super) fn filter(query: &Query) -> Result<IdentityFilter, Edge> {
 /// A list of an identity id given as text.
 pub(super) fn identity_query(query: &Query, name: &str) -> Result<Option<IdentityId>, Edge> {
     query.parsed(name)
+}
+
+/// What a body registers.
+pub(super) fn new_identity(
+    body: IdentityBody,
+    owner: Owner,
+    created_by: String,
+) -> Result<NewIdentity, Edge> {
+    let external_id = body
+        .external_id
+        .ok_or_else(|| Edge::problem(StatusCode::UNPROCESSABLE_ENTITY, "external_id is required"))?;
+    Ok(NewIdentity {
+        external_id,
+        name: body.name,
+        identity_type: body.identity_type.unwrap_or(IdentityType::Agent),
+        sub_type: body.sub_type,
+        trust_level: body.trust_level.unwrap_or(TrustLevel::Unverified),
+        owner,
+        created_by,
+        allowed_scopes: body.allowed_scopes,
+        policy_id: body.policy_id,
+        public_key_pem: body.public_key_pem,
+        expires_at: body.expires_at,
+        framework: body.framework,
+        version: body.version,
+        publisher: body.publisher,
+        description: body.description,
+        capabilities: body.capabilities,
+        labels: body.labels,
+        metadata: body.metadata,
+    })
 }
