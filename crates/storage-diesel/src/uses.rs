@@ -61,9 +61,11 @@ impl Uses {
         *self = Self::default();
     }
 
-    /// They could not be written: try again after a while.
-    pub(crate) fn put_off(&mut self) {
-        self.since = self.since.map(|_| now());
+    /// What would have written them failed: try again after a while.
+    pub(crate) fn put_off(&mut self, settles: bool) {
+        if settles {
+            self.since = self.since.map(|_| now());
+        }
     }
 
     /// The transaction that used these keys was committed.

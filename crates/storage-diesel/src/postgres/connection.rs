@@ -38,6 +38,9 @@ SET enable_seqscan = off;
 SET enable_hashjoin = off;
 SET enable_mergejoin = off";
 
+/// How long a plan is kept. Whether or not the server looked at its tables meanwhile, they are planned for as they are.
+const PLANNED_FOR: Duration = Duration::from_secs(60);
+
 /// One migrator at a time: replicas may start together.
 const MIGRATION_LOCK: i64 = 0x7a69_645f_6d69_6772;
 
@@ -131,6 +134,7 @@ impl Target {
 pub(super) struct Link {
     target: Target,
     conn: Option<PgConnection>,
+    planned: Instant,
     /// When it last was known to be there, and what the server's clock was just before.
     seen: Option<(Instant, Timestamp)>,
 }
@@ -138,7 +142,7 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn open(target: Target) -> Result<Self, OpenError> {
         let conn = target.connect_hot().map_err(|why| OpenError::Io { path: target.shown(), why })?;
-        Ok(Self { target, conn: Some(conn), seen: None })
+        Ok(Self { target, conn: Some(conn), planned: now(), seen: None })
     }
 
     /// Do something that may be done again, on this connection or on a new one: a server that was restarted, or
@@ -148,6 +152,7 @@ impl Link {
         &mut self,
         mut work: impl FnMut(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.plan_anew();
         let mut last = unavailable("no attempt was made");
         let began = now();
         for pause in ATTEMPTS {
@@ -182,6 +187,7 @@ impl Link {
     ///
     /// Gives a moment by the server's clock that is now, or a little earlier.
     pub(super) fn awake(&mut self) -> Result<Timestamp, StoreError> {
+        self.plan_anew();
         if self.conn.is_some()
             && let Some((seen, clock)) = self.seen
             && now().duration_since(seen) <= RESTED
@@ -191,6 +197,16 @@ impl Link {
         let clock = self.retrying(super::moment)?;
         self.heard(clock);
         Ok(clock)
+    }
+
+    /// Forget the plans of a while ago. A connection that is lost is found by whoever uses it next.
+    fn plan_anew(&mut self) {
+        if now().duration_since(self.planned) >= PLANNED_FOR
+            && let Some(conn) = &mut self.conn
+        {
+            self.planned = now();
+            let _ = conn.batch_execute("DISCARD PLANS");
+        }
     }
 
     /// The server was there, and this was its clock.

@@ -22,9 +22,6 @@ diesel::table! {
     }
 }
 
-/// Epochs that are kept beside the present one.
-const KEPT: i64 = 1000;
-
 /// The state of the facts.
 pub(super) fn epoch(conn: &mut Conn) -> Result<Epoch, StoreError> {
     let last = epochs::table.order(epochs::epoch.desc()).select(epochs::epoch);
@@ -44,9 +41,9 @@ pub(super) fn touch(conn: &mut Conn) -> Result<(), StoreError> {
     set.execute(conn).map(drop).map_err(unavailable)
 }
 
-/// Forget those nobody asks for any more: the last ones stay.
+/// Forget all but the last: nobody asks for an earlier one.
 pub(super) fn forget(conn: &mut Conn) -> Result<(), StoreError> {
     let last = signed(epoch(conn)?.0);
-    let old = epochs::table.filter(epochs::epoch.lt(last.saturating_sub(KEPT)));
+    let old = epochs::table.filter(epochs::epoch.lt(last));
     diesel::delete(old).execute(conn).map(drop).map_err(unavailable)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text};
 use zeroid_identity_model::Timestamp;
 use zeroid_storage::{Epoch, Spend, StoreError};
 use zeroid_token_core::{CutOffKey, KeyId};
@@ -29,7 +29,8 @@ pub(super) struct Together<'r> {
     lineage_keys: Vec<Vec<u8>>,
     credentials: CredentialColumns<'r>,
     spent: Spent<'r>,
-    once: Spent<'r>,
+    /// So many of them, the first, buy credentials.
+    bought: i32,
     used: Uses,
     cut: Cuts<'r>,
 }
@@ -89,6 +90,8 @@ impl<'r> Together<'r> {
             issuance.spends.iter().for_each(|spend| self.spent.push(spend));
             self.credentials.push(*tenant, row);
         }
+        // INVARIANT: a batch is bounded far below.
+        self.bought = i32::try_from(self.spent.hash.len()).unwrap_or(i32::MAX);
     }
 
     /// Uses of API keys.
@@ -146,7 +149,7 @@ pub(super) struct Written {
 /// was not used up before.
 type Said = (Option<i64>, i64, bool, Vec<Option<String>>, Vec<bool>);
 
-/// Write credentials, cut off others, and use up what is good once; nothing comes back when nothing was written.
+/// Write a batch, and with it cut-offs and what is used up for itself; nothing comes back when nothing was written.
 ///
 /// An error means that nothing was written, unless the connection is lost: then nobody knows.
 pub(super) fn write(
@@ -159,12 +162,13 @@ pub(super) fn write(
         cut.outcome = None;
         cut.be_in_time();
     }
-    let (said, places) = {
+    let (said, places, bought) = {
         let mut all = credentials;
         let places = all.cut_off(cuts);
-        spends.iter().for_each(|spending| all.once.push(&spending.spend));
+        let bought = all.spent.hash.len();
+        spends.iter().for_each(|spending| all.spent.push(&spending.spend));
         let said: Said = all.get_result(conn).map_err(unavailable)?;
-        (said, places)
+        (said, places, bought)
     };
     let (moment, present, is_written, outcomes, fresh) = said;
     let Some(clock) = moment.filter(|_| is_written).map(Timestamp::from_micros) else { return Ok(None) };
@@ -174,7 +178,7 @@ pub(super) fn write(
             cut.outcome = Some(cut.row.outcome(said.as_deref()));
         }
     }
-    for (spending, is_fresh) in spends.iter_mut().zip(fresh) {
+    for (spending, is_fresh) in spends.iter_mut().zip(fresh.into_iter().skip(bought)) {
         spending.outcome = Some(if is_fresh { Ok(()) } else { Err(StoreError::Spent) });
     }
     Ok(Some(Written { epoch: Epoch(unsigned(present)), clock }))
@@ -205,7 +209,8 @@ impl QueryFragment<Pg> for Together<'_> {
         self.credentials.bind(&mut out)?;
         out.push_sql(", ");
         self.spent.bind(&mut out)?;
-        self.once.bind(&mut out)?;
+        out.push_bind_param::<Integer, _>(&self.bought)?;
+        out.push_sql(", ");
         out.push_bind_param::<Array<Binary>, _>(&self.used.id)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<BigInt>, _>(&self.used.count)?;

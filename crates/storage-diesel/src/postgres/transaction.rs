@@ -6,7 +6,8 @@ use diesel::connection::SimpleConnection;
 use zeroid_storage::{Epoch, StoreError};
 
 use super::together::{self, Together};
-use super::verbs::{Batch, Changes, Issue, Job, Ran, Step, Writing, apart};
+use super::verbs::job::late;
+use super::verbs::{Batch, Changes, Issue, Job, Ran, Step, UseUp, Writing, apart};
 use super::writer::{Desk, Load, ORDER_LOCK};
 use super::{Conn, epochs, issue};
 use crate::error::unavailable;
@@ -31,9 +32,7 @@ impl Desk {
         if issue_apart {
             self.issue_apart(&mut load.issues, &mut batch)?;
         }
-        for spending in &mut load.spends {
-            spending.run(self.link.conn()?)?;
-        }
+        self.use_up(&mut load.spends)?;
         for verb in &mut load.verbs {
             self.run_one(verb.as_mut(), &mut batch, alone)?;
         }
@@ -78,6 +77,25 @@ impl Desk {
         Ok(())
     }
 
+    /// Use up what is good once, in the order of all replicas, each in a savepoint: one may wait for another replica, and
+    /// fail, alone.
+    fn use_up(&mut self, spends: &mut [UseUp]) -> Result<(), StoreError> {
+        spends.sort_by(|a, b| (a.spend.hash.0, &a.spend.scope).cmp(&(b.spend.hash.0, &b.spend.scope)));
+        for spending in spends {
+            let conn = self.link.conn()?;
+            savepoint(conn, Step::Begin)?;
+            if let Err(why) = spending.run(conn) {
+                spending.outcome = Some(Err(why));
+            }
+            if spending.patience.is_over() {
+                spending.outcome = Some(Err(late()));
+            }
+            let done = matches!(spending.outcome, Some(Ok(())));
+            savepoint(conn, if done { Step::Keep } else { Step::Undo })?;
+        }
+        Ok(())
+    }
+
     fn run_one(&mut self, job: &mut dyn Job, batch: &mut Batch, alone: bool) -> Result<(), StoreError> {
         let conn = self.link.conn()?;
         // An error undoes a verb that is alone with the transaction, so that it needs no savepoint.
@@ -106,9 +124,12 @@ impl Desk {
             epochs::raise(conn, Epoch(batch.epoch.0 + 1))?;
         }
         if load.settles {
+            let all = self.uses.with(&batch.uses);
             let mut together = Together::default();
-            together.count(&self.uses.with(&batch.uses));
-            together::write(conn, together, &mut [], &mut [])?;
+            together.count(&all);
+            if !all.is_empty() {
+                together::write(conn, together, &mut [], &mut [])?;
+            }
         }
         // Cut-offs of credentials raise the epoch once more: theirs must be one that says nothing but them.
         for cut in &mut load.cuts {
@@ -121,7 +142,7 @@ impl Desk {
             let done = matches!(cut.outcome, Some(Ok(_)));
             savepoint(conn, if done { Step::Keep } else { Step::Undo })?;
         }
-        conn.batch_execute("COMMIT").map_err(unavailable)?;
+        conn.batch_execute("COMMIT").map_err(unavailable).inspect_err(|_| self.undone(load.settles))?;
         self.counted(&batch.uses, load.settles);
         Ok(())
     }

@@ -222,14 +222,15 @@ impl Desk {
         if rest.len() > 0 {
             let written = self.transaction(&mut rest, apart);
             if written.is_err() {
-                self.undone(rest.settles);
+                self.link.rollback();
+                self.uses.put_off(rest.settles);
             }
             rest.answer(&written);
         }
     }
 
-    /// Those that one statement can store, each with its tenant's number; the others are for the rest. Of those that use
-    /// up the same thing the first is plain.
+    /// Those that one statement can store, each with its tenant's number; the others are for the rest. Of what uses up the
+    /// same thing one is plain.
     fn plain(&self, load: &mut Load, rest: &mut Load) -> Vec<(i64, Issue)> {
         let issues = std::mem::take(&mut load.issues);
         let mut plain = Vec::with_capacity(issues.len());
@@ -242,19 +243,21 @@ impl Desk {
                 _ => rest.issues.push(issue),
             }
         }
-        let (first, again) =
-            std::mem::take(&mut load.spends).into_iter().partition(|one| is_fresh(&one.spend));
+        // Too late for the statement is for the rest, which says so.
+        let is_plain = |one: &UseUp| !one.patience.is_over() && is_fresh(&one.spend);
+        let (first, again) = std::mem::take(&mut load.spends).into_iter().partition(is_plain);
         (load.spends, rest.spends) = (first, again);
         plain
     }
 
     /// One statement, which is the whole transaction. False, when it would not have been right to write it.
     fn together(&mut self, plain: &[(i64, Issue)], load: &mut Load) -> Result<bool, StoreError> {
-        let clock = self.link.awake().inspect_err(|_| self.uses.put_off())?;
+        let clock = self.link.awake().inspect_err(|_| self.uses.put_off(load.settles))?;
         let oldest = plain.iter().map(|(_, issue)| issue.issuance.epoch).min();
         let mut together = Together::default();
-        let rest = load.cuts.iter().map(|cut| cut.patience.rest()).filter(|rest| !rest.is_zero()).min();
-        if let Some(rest) = rest {
+        let cuts = load.cuts.iter().map(|cut| cut.patience.rest()).filter(|rest| !rest.is_zero());
+        let spends = load.spends.iter().map(|spending| spending.patience.rest());
+        if let Some(rest) = cuts.chain(spends).min() {
             together.ends_by(after(clock, rest));
         }
         let mut unknown: HashSet<KeyId> = HashSet::new();
@@ -289,11 +292,13 @@ impl Desk {
         Ok(true)
     }
 
-    /// A transaction failed. Of one whose commit was not confirmed nobody knows whether it counted: then its uses are
-    /// not counted again.
-    fn undone(&mut self, settles: bool) {
+    /// What commits failed. If the connection is lost nobody knows whether it counted: then uses are not counted again.
+    pub(super) fn undone(&mut self, settles: bool) {
         self.link.rollback();
-        if settles && !self.link.is_open() { self.uses.written() } else { self.uses.put_off() }
+        if settles && !self.link.is_open() {
+            self.uses.written();
+        }
+        self.uses.put_off(settles);
     }
 
     /// A transaction that used these keys was committed.

@@ -173,7 +173,7 @@ impl Desk {
         if written.is_err() {
             // It fails when the database has already undone the transaction by itself, which is as well.
             let _ = Rollback.execute(&mut self.conn);
-            self.uses.put_off();
+            self.uses.put_off(load.settles || self.uses.are_due());
         }
         Issue::answer(load.issues, &written);
         UseUp::answer(load.spends, &written);

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 use zeroid_storage::{Spend, SpendStore, StoreError};
 
+use super::job::{Patience, late};
 use super::{Conn, ThisStore, queries};
 use crate::answers::{Answers, Told, Waiting};
 
@@ -16,22 +17,26 @@ impl SpendStore for ThisStore {
 
 /// Something on its way to be used up.
 ///
-/// That is one statement, which does it or does not: unlike a verb it needs no savepoint, whoever it shares a
-/// transaction with.
+/// That is one statement, which does it or does not: where nothing can stand in its way it needs no savepoint.
 pub(crate) struct UseUp {
     pub(crate) spend: Spend,
     pub(crate) outcome: Option<Result<(), StoreError>>,
+    pub(crate) patience: Patience,
     waiting: Waiting<Result<(), StoreError>>,
 }
 
 impl UseUp {
     pub(crate) fn new(spend: Spend) -> (Self, oneshot::Receiver<Told<Result<(), StoreError>>>) {
         let (waiting, answered) = oneshot::channel();
-        (Self { spend, outcome: None, waiting }, answered)
+        (Self { spend, outcome: None, patience: Patience::new(), waiting }, answered)
     }
 
-    /// Use it up. An error means that the transaction is spoilt.
+    /// Use it up, unless it is too late. An error means that the transaction is spoilt.
     pub(crate) fn run(&mut self, conn: &mut Conn) -> Result<(), StoreError> {
+        if self.patience.is_over() {
+            self.outcome = Some(Err(late()));
+            return Ok(());
+        }
         self.outcome = Some(match queries::credentials::spend(conn, &self.spend) {
             Err(StoreError::Spent) => Err(StoreError::Spent),
             done => Ok(done?),

@@ -135,7 +135,7 @@ impl Writing<'_> {
         Ok(cut)
     }
 
-    /// Count a use of an API key; written once a key and transaction.
+    /// Count a use of an API key.
     pub(crate) fn count_use(&mut self, id: ApiKeyId, at: Timestamp) {
         self.batch.fresh_uses.push((id, at));
     }

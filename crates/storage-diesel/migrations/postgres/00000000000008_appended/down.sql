@@ -2,6 +2,7 @@ CREATE TABLE sequence (
     id    BIGINT PRIMARY KEY CHECK (id = 1),
     epoch BIGINT NOT NULL
 ) WITH (fillfactor = 10);
+LOCK TABLE epochs IN ACCESS EXCLUSIVE MODE;
 INSERT INTO sequence (id, epoch) SELECT 1, max(epoch) FROM epochs;
 DROP TABLE epochs;
 DROP TABLE touched;

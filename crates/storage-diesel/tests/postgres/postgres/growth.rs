@@ -31,6 +31,8 @@ async fn everything(store: &Shared, from: u64) {
         let key = api_key(&ours(), number, identity_id(number));
         store.register(identity(&ours(), number, policy_id(1)), Some(key)).await.unwrap();
         assert!(store.root_facts(&by_key(number)).await.unwrap().is_some());
+        // Whoever asks has the uses written first.
+        assert!(store.api_key(&ours(), key_id(1)).await.unwrap().is_some());
     }
 }
 
@@ -41,11 +43,13 @@ async fn spending(store: &Shared, number: u64, what: u64) -> Result<(), StoreErr
     store.issue(issuance).await
 }
 
-/// Rows that were read by anybody so far, of which index or table. Sessions that have ended tell what they read a moment
+/// Rows and pages that were read by anybody so far, of which index or table. Sessions that have ended tell what they read a moment
 /// later.
-fn rows_read(url: &str) -> BTreeMap<String, i64> {
-    let count = "SELECT indexrelname, idx_tup_read FROM pg_stat_user_indexes UNION ALL
-                 SELECT relname, seq_tup_read FROM pg_stat_user_tables";
+fn read_so_far(url: &str) -> BTreeMap<String, i64> {
+    let count = "SELECT 'rows of ' || indexrelname, idx_tup_read FROM pg_stat_user_indexes UNION ALL
+                 SELECT 'rows of ' || relname, seq_tup_read FROM pg_stat_user_tables UNION ALL
+                 SELECT 'pages of ' || indexrelname, idx_blks_read + idx_blks_hit FROM pg_statio_user_indexes UNION ALL
+                 SELECT 'pages of ' || relname, heap_blks_read + heap_blks_hit FROM pg_statio_user_tables";
     let mut last = String::new();
     loop {
         std::thread::sleep(std::time::Duration::from_millis(200));
@@ -78,6 +82,11 @@ fn grow(url: &str) {
              SELECT {bytes}, tenant_id, n::text, n::text, name, identity_type, status, trust_level, owner, created_by,
                     labels, policy_id, version, expires_at, created_at, body
              {of} (SELECT * FROM identities LIMIT 1) one;
+         INSERT INTO credentials_default
+             (jti, tenant_id, identity_id, mission_id, depth, issued_at, expires_at, digest, body)
+             SELECT '\\x00000000'::bytea || substring({bytes}, 1, 12), tenant_id, identity_id, mission_id, depth,
+                    issued_at, expires_at, digest, body
+             {of} (SELECT * FROM credentials LIMIT 1) one;
          INSERT INTO api_keys
              (id, tenant_id, identity_id, hash, policy_id, is_revoked, expires_at, created_at, usage_count, body)
              SELECT {bytes}, tenant_id, identity_id, {bytes}, policy_id, is_revoked, expires_at, created_at, 0, body
@@ -107,12 +116,12 @@ async fn a_plan_that_was_made_while_there_was_little_serves_when_there_is_much()
         }
         everything(&store, 100).await;
         grow(&url);
-        let before = rows_read(&url);
+        let before = read_so_far(&url);
         everything(&store, 200).await;
         drop(store);
-        for (of, read) in rows_read(&url) {
+        for (of, read) in read_so_far(&url) {
             let read = read - before[&of];
-            assert!(read < MANY / 2, "{read} rows of {of} were read, planned with {cut_before} cut-offs");
+            assert!(read < MANY / 2, "{read} {of} were read, planned with {cut_before} cut-offs");
         }
     }
 }
@@ -120,7 +129,8 @@ async fn a_plan_that_was_made_while_there_was_little_serves_when_there_is_much()
 /// A row that is changed leaves a version of itself until nobody's snapshot needs it: under a backup that takes an hour
 /// whatever is changed at each request is slower with each of them.
 #[tokio::test]
-async fn what_is_hot_is_added_and_never_changed() {
+async fn what_is_hot_is_added_and_not_changed() {
+    let began = std::time::Instant::now();
     let url = zeroid_test_postgres::fresh_database().expect("a PostgreSQL");
     let store = open(&url);
     populated(&store, &ours(), 1, 2).await;
@@ -133,6 +143,9 @@ async fn what_is_hot_is_added_and_never_changed() {
     let key = store.api_key(&ours(), key_id(1)).await.unwrap().unwrap();
     assert_eq!(key.usage_count, 200, "whoever asks is told all of them");
     drop(store);
+    read_so_far(&url);
     let changed = sql(&url, "SELECT sum(n_tup_upd) FROM pg_stat_user_tables").unwrap();
-    assert!(changed.trim().parse::<i64>().unwrap() < 20, "{changed} rows were changed");
+    // The uses of one key, once a second.
+    let most = 5 + i64::try_from(began.elapsed().as_secs()).unwrap();
+    assert!(changed.trim().parse::<i64>().unwrap() <= most, "{changed} rows were changed");
 }

@@ -297,14 +297,21 @@ async fn what_the_lock_came_too_late_for_does_not_happen() {
         let store = Arc::clone(&store);
         tokio::spawn(async move { cut(&store, 1).await })
     };
+    let spent = {
+        let store = Arc::clone(&store);
+        let spend = Spend { scope: "test".to_owned(), hash: hash(1), forget_at: at(100) };
+        tokio::spawn(async move { store.spend_once(spend).await })
+    };
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     let second_hold = hold(&url, "SELECT 1", 4.3);
     assert_eq!(issued.await.unwrap(), Ok(()));
     let late = late.await.unwrap();
     assert!(late.as_ref().is_err_and(|why| why.to_string().contains("took too long")), "{late:?}");
+    let spent = spent.await.unwrap();
+    assert!(spent.as_ref().is_err_and(|why| why.to_string().contains("took too long")), "{spent:?}");
     first_hold.join().unwrap();
     second_hold.join().unwrap();
-    assert_eq!(count(&url, "cut_offs"), "0");
+    assert_eq!((count(&url, "cut_offs").as_str(), count(&url, "spent").as_str()), ("0", "0"));
     assert!(is_live(&store, jti(1)).await);
     assert!(cut(&store, 1).await.is_ok());
 }
