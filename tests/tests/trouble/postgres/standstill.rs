@@ -99,7 +99,7 @@ fn database() -> String {
 fn a_lock_that_somebody_keeps_is_not_waited_for_beyond_the_bound() {
     let url = database();
     let scene = Scene::on(&url);
-    let held = Held::by(&url, "BEGIN; LOCK TABLE cut_offs, sequence IN EXCLUSIVE MODE;");
+    let held = Held::by(&url, "BEGIN; LOCK TABLE cut_offs, touched IN EXCLUSIVE MODE;");
     scene.ask();
     drop(held);
     scene.is_whole();
@@ -112,10 +112,10 @@ fn a_statement_that_takes_too_long_is_given_up() {
     let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
                 BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$;
                 CREATE TRIGGER slow BEFORE INSERT ON cut_offs FOR EACH STATEMENT EXECUTE FUNCTION slow();
-                CREATE TRIGGER slow BEFORE UPDATE ON sequence FOR EACH STATEMENT EXECUTE FUNCTION slow()";
+                CREATE TRIGGER slow BEFORE UPDATE ON touched FOR EACH STATEMENT EXECUTE FUNCTION slow()";
     sql(&url, slow).unwrap();
     scene.ask();
-    sql(&url, "DROP TRIGGER slow ON cut_offs; DROP TRIGGER slow ON sequence").unwrap();
+    sql(&url, "DROP TRIGGER slow ON cut_offs; DROP TRIGGER slow ON touched").unwrap();
     scene.is_whole();
 }
 
