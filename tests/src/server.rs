@@ -220,8 +220,7 @@ impl Server {
 
     /// Ask it to stop as an operator would, and give its exit code.
     pub fn terminate(mut self) -> Option<i32> {
-        let killed = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
-        assert!(killed.expect("kill runs").success());
+        zeroid_test_postgres::signal("TERM", &[self.pid()]).expect("it runs");
         self.child.wait().expect("it ends").code()
     }
 }

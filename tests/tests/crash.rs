@@ -40,9 +40,7 @@ fn kill_9_during_load_twenty_times_loses_nothing_acknowledged() {
             })
             .collect();
         std::thread::sleep(Duration::from_millis(60 + 17 * round));
-        let pid = server.pid();
-        let killed = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
-        assert!(killed.success());
+        zeroid_test_postgres::signal("KILL", &[server.pid()]).unwrap();
         stop.store(true, Ordering::SeqCst);
         for worker in workers {
             worker.join().unwrap();

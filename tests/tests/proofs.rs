@@ -347,7 +347,7 @@ fn of_many_checks_at_once_one_succeeds() {
 }
 
 #[test]
-fn of_two_processes_that_check_at_once_one_succeeds() {
+fn of_two_processes_on_postgres_that_check_at_once_one_succeeds() {
     let cluster = Cluster::start(Durability::OfTheProcess).unwrap();
     let url = cluster.fresh_database().unwrap();
     let settings = [("ZEROID_ISSUER", "https://id.example"), ("ZEROID_DATABASE_URL", url.as_str())];

@@ -16,6 +16,7 @@ const FEATURES: &[(&str, &str)] = &[("zeroid-token-core", "proptest"), ("zeroid-
 /// Programs that a few tests step aside without (in CI they fail). What such a test prints is seen by nobody, so it is
 /// said here: the program and how it tells its version, the tests, the Debian package.
 const PROGRAMS: &[(&[&str], &str, &str, &str)] = &[
+    (&["curl"], "--version", "the shell snippets of the documents", "curl"),
     (&["softhsm2-util"], "--version", "the tests with a PKCS#11 module", "softhsm2"),
     (&["faketime"], "--version", "the test of replicas whose clocks are off", "faketime"),
     // Where those who are not root do not look for programs.

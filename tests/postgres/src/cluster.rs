@@ -115,16 +115,13 @@ impl Cluster {
     /// That there are none.
     pub fn freeze(&self, frozen: bool) -> Result<(), String> {
         let postmaster = self.pid().ok_or("the server does not run")?;
-        let signal = if frozen { "-STOP" } else { "-CONT" };
+        let signal = if frozen { "STOP" } else { "CONT" };
         // The one that starts the others first: after it there are no new ones.
-        let mut kill = tools::command(Path::new("kill"), self.user);
-        tools::run(kill.arg(signal).arg(postmaster.to_string()))?;
+        tools::signal_as(self.user, signal, &[postmaster])?;
         let entries = std::fs::read_dir("/proc").map_err(|error| error.to_string())?;
         let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
         let of_it = |id: &u32| tools::parent(*id) == Some(postmaster);
-        let mut kill = tools::command(Path::new("kill"), self.user);
-        kill.arg(signal).args(ids.filter(of_it).map(|id| id.to_string()));
-        match tools::run(&mut kill) {
+        match tools::signal_as(self.user, signal, &ids.filter(of_it).collect::<Vec<_>>()) {
             // One that ended meanwhile does nothing either; the others have their signal.
             Err(why) if !why.contains("No such process") => Err(why),
             _ => Ok(()),
@@ -196,7 +193,7 @@ impl Cluster {
     /// Kill the server as a crash would.
     pub fn crash(&self) {
         if let Some(pid) = self.pid() {
-            let _ = tools::run(tools::command(Path::new("kill"), self.user).args(["-9", &pid.to_string()]));
+            let _ = tools::signal_as(self.user, "KILL", &[pid]);
         }
         self.stop(b"keep\n");
     }

@@ -13,7 +13,7 @@ mod tools;
 pub use authority::Authority;
 pub use cluster::{Cluster, Durability};
 pub use proxy::{Passing, Proxy};
-pub use tools::{psql, sql};
+pub use tools::{psql, signal, sql};
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -61,6 +61,21 @@ pub(crate) fn run(command: &mut Command) -> Result<String, String> {
     Err(format!("{what}: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }
 
+/// Send a signal, named without `SIG`, to processes of ours.
+///
+/// # Errors
+/// What the shell says of those that did not get it.
+pub fn signal(name: &str, ids: &[u32]) -> Result<(), String> {
+    signal_as(None, name, ids)
+}
+
+/// The same as that user. The shell sends it: the program `kill` is not on every machine.
+pub(crate) fn signal_as(user: Option<User>, name: &str, ids: &[u32]) -> Result<(), String> {
+    let mut kill = command(Path::new("/bin/sh"), user);
+    kill.args(["-c", "kill -s \"$@\"", "sh", name]).args(ids.iter().map(u32::to_string));
+    run(&mut kill).map(drop)
+}
+
 /// A session in a database, given by its URL, that takes statements from its standard input.
 ///
 /// # Errors

@@ -11,8 +11,8 @@
 mod prover;
 
 mod clients;
+mod postgres;
 mod proxies;
-mod replicas;
 mod resource;
 mod token;
 mod verify;

@@ -10,7 +10,6 @@ use zeroid_test_postgres::{Cluster, Durability};
 
 use super::connection::{Connection, access_token, member};
 use crate::outcome::{Failure, Outcome};
-use crate::process;
 
 /// The issuer of every server, so that tokens outlive a restart on another port.
 pub(super) const ISSUER: &str = "http://127.0.0.1:8899";
@@ -67,7 +66,7 @@ impl BenchServer {
 
     /// Stop the server as an operator would. The database of a PostgreSQL goes on.
     pub(super) fn stop(&mut self) -> Outcome {
-        process::run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        zeroid_test_postgres::signal("TERM", &[self.child.id()]).map_err(Failure::new)?;
         self.child.wait().map(drop).map_err(|error| Failure::new(error.to_string()))
     }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules of the house that no compiler knows.
 
 mod arrows;
+mod compiler;
 mod dependencies;
 mod documents;
 mod manifests;
@@ -50,6 +51,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     let files = workspace.files()?;
     let mut findings = arrows::check(&workspace.members);
     findings.extend(trees::check(&workspace.members)?);
+    findings.extend(compiler::check()?);
     findings.extend(dependencies::check(&workspace.members, &files));
     findings.extend(manifests::check(&workspace.members, &files));
     findings.extend(sources::check(&files));

@@ -84,7 +84,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         // Asked to stop, a master takes its workers along.
-        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let _ = zeroid_test_postgres::signal("TERM", &[self.child.id()]);
         let _ = self.child.wait();
     }
 }

@@ -51,7 +51,7 @@ impl Recording {
 
     /// Stop, and give what was recorded as text.
     pub(super) fn stop(mut self) -> Outcome<String> {
-        process::run(Command::new("kill").args(["-INT", &self.perf.id().to_string()]))?;
+        zeroid_test_postgres::signal("INT", &[self.perf.id()]).map_err(Failure::new)?;
         self.perf.wait().map_err(|error| Failure::new(error.to_string()))?;
         let mut script = Command::new("perf");
         script.args(["script", "--no-inline", "-F", "comm,pid,ip,sym,dso", "-i"]).arg(&self.file);
