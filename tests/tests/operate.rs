@@ -161,6 +161,7 @@ fn what_cannot_run_says_why() {
     refused(&[issuer, domain, ("ZEROID_ISUER", "x")], &args, data.path(), "ZEROID_ISUER is not a setting");
     refused(&[issuer, domain, ("ZEROID_PORT", "http")], &args, data.path(), "port");
     refused(&[issuer, domain, ("ZEROID_MASTER_KEY", "short")], &["init"], data.path(), "master key");
+    refused(&[issuer], &["init"], data.path(), "wimse_domain is required");
     refused(&[], &["dev", "--listen", "0.0.0.0:0"], data.path(), "loopback");
     let bootstrap = ["bootstrap", "--account", "a b", "--project", "p"];
     refused(&PRODUCTION, &bootstrap, data.path(), "--account or --project");

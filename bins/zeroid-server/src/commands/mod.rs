@@ -148,8 +148,12 @@ fn serve(config: Option<PathBuf>) -> Outcome {
 }
 
 fn init(config: Option<PathBuf>, data: Option<PathBuf>) -> Outcome {
-    // Keys and database need neither issuer nor trust domain; the management key's identity needs the domain.
-    let settings = understood(&values(config, data)?, true)?;
+    let values = values(config, data)?;
+    // Keys and database need no issuer; the management key's identity is named in the domain, for life.
+    if values.take("wimse_domain").is_none() {
+        return Err("wimse_domain is required: the trust domain of every SPIFFE ID".to_owned());
+    }
+    let settings = understood(&values, true)?;
     run::block_on(async move {
         let folder = folder::prepare(&settings)?;
         let engine = open::engine(&settings, &folder, "https://init.invalid").await?;
