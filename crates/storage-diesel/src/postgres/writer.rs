@@ -292,7 +292,7 @@ impl Desk {
         Ok(true)
     }
 
-    /// What commits failed. If the connection is lost nobody knows whether it counted: then uses are not counted again.
+    /// A commit failed. If the connection is lost nobody knows whether it counted: then uses are not counted again.
     pub(super) fn undone(&mut self, settles: bool) {
         self.link.rollback();
         if settles && !self.link.is_open() {
