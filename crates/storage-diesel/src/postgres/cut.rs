@@ -9,6 +9,8 @@ use zeroid_storage::StoreError;
 use zeroid_token_core::{CutOff, CutOffKey, Reason};
 
 use super::verbs::job::{Patience, late};
+use super::verbs::queue::stopped;
+use super::verbs::{Work, Writer};
 use crate::answers::{Answers, Told, Waiting};
 use crate::cut_key;
 use crate::error::unavailable;
@@ -50,6 +52,15 @@ impl Row {
             Some("") => Ok(self.cut.clone()),
             Some(first) => from_json("cut-off", first),
         }
+    }
+}
+
+impl Writer<Box<Cut>> {
+    /// Cut off a credential; answered after the commit.
+    pub(super) async fn cut_off(&self, row: Row) -> Result<CutOff, StoreError> {
+        let (cut, answered) = Cut::new(row);
+        self.hand_over(Work::Own(Box::new(cut)))?;
+        answered.await.map_err(|_| stopped())?.answer()
     }
 }
 

@@ -43,7 +43,8 @@ use orders::Orders;
 use reader::{Heard, Question, Readers};
 use shared::Shared;
 use transaction::savepoint;
-use writer::Writer;
+use verbs::Writer;
+use writer::Desk;
 
 pub(crate) type Conn = PgConnection;
 pub(crate) type Dialect = Pg;
@@ -102,7 +103,7 @@ impl std::fmt::Debug for PostgresOptions {
 /// Writes share transactions (group commit) and are answered after the commit. A revocation that was answered is seen
 /// by every process with its next read.
 pub struct PostgresStore {
-    writer: Writer,
+    writer: Writer<Box<cut::Cut>>,
     readers: Readers,
     pool: connection::Pool,
     shared: Arc<Shared>,
@@ -136,8 +137,8 @@ impl PostgresStore {
             (join(writing), reading.into_iter().map(join).collect::<Result<Vec<_>, _>>(), pool)
         });
         let io = |why: std::io::Error| target.unopened(&why.to_string());
-        let writer =
-            Writer::start(writing?, Arc::clone(&shared), options.queue, options.batch).map_err(io)?;
+        let mut desk = Desk::new(writing?, Arc::clone(&shared), options.batch);
+        let writer = Writer::start(options.queue, move |waiting| desk.run(waiting)).map_err(io)?;
         let readers = Readers::start(reading?, options.queue).map_err(io)?;
         Ok(Self { writer, readers, pool: pool?, shared, target })
     }

@@ -6,111 +6,21 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::Receiver;
 
-use zeroid_storage::{Epoch, Issuance, Spend, StoreError};
-use zeroid_token_core::{CutOff, KeyId, Source};
+use zeroid_storage::{Epoch, Spend, StoreError};
+use zeroid_token_core::{KeyId, Source};
 
 use super::connection::{Link, after};
-use super::cut::{Cut, Row};
+use super::cut::Cut;
 use super::shared::Shared;
 use super::together::{self, Together};
-use super::verbs::{Changes, Issue, Job, UseUp, Verb, Writing};
+use super::verbs::{Issue, Job, UseUp, Work, first_of, next_of};
 use crate::error::unavailable;
-use crate::rows::CredentialRow;
 use crate::uses::{self, Counted, Uses};
 
 /// The lock that orders transactions.
 pub(super) const ORDER_LOCK: i64 = 0x7a69_645f_6f72_6472;
-
-/// What waits to be written.
-enum Work {
-    /// A credential; these are stored together.
-    Issue(Box<Issue>),
-    /// The cut-off of a credential; these are written together, too.
-    Cut(Box<Cut>),
-    /// What is good once; this, too.
-    UseUp(Box<UseUp>),
-    /// Any other verb.
-    Verb(Box<dyn Job>),
-    /// A verb before which the uses of API keys are written.
-    Settle(Box<dyn Job>),
-}
-
-/// The writer thread and the queue in front of it.
-pub(super) struct Writer {
-    works: Option<SyncSender<Work>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Writer {
-    pub(super) fn start(link: Link, shared: Arc<Shared>, queue: usize, most: usize) -> std::io::Result<Self> {
-        let (works, waiting) = sync_channel(queue);
-        let uncut_kids = (Epoch(0), HashSet::new());
-        let mut desk = Desk { link, shared, most: most.max(1), uncut_kids, uses: Uses::default() };
-        let thread = std::thread::Builder::new().name("zeroid-writer".to_owned());
-        let thread = thread.spawn(move || desk.run(&waiting))?;
-        Ok(Self { works: Some(works), thread: Some(thread) })
-    }
-
-    /// Write one verb, in its own savepoint of a shared transaction; answered after the commit.
-    pub(super) async fn write<T: Send + 'static>(
-        &self,
-        changes: Changes,
-        verb: impl FnOnce(&mut Writing<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (job, answered) = Verb::new(verb, changes);
-        self.hand_over(Work::Verb(Box::new(job)))?;
-        answered.await.map_err(|_| unavailable("the writer has stopped"))?
-    }
-
-    /// Have every use of an API key written that was counted so far.
-    pub(super) async fn settle(&self) -> Result<(), StoreError> {
-        let (job, answered) = Verb::new(|_: &mut Writing<'_>| Ok(()), Changes::Nothing);
-        self.hand_over(Work::Settle(Box::new(job)))?;
-        answered.await.map_err(|_| unavailable("the writer has stopped"))?
-    }
-
-    /// Store a credential; answered after the commit.
-    pub(super) async fn issue(&self, issuance: Issuance, row: CredentialRow) -> Result<(), StoreError> {
-        let (issue, answered) = Issue::new(issuance, row);
-        self.hand_over(Work::Issue(Box::new(issue)))?;
-        answered.await.map_err(|_| unavailable("the writer has stopped"))?.answer()
-    }
-
-    /// Cut off a credential; answered after the commit.
-    pub(super) async fn cut_off(&self, row: Row) -> Result<CutOff, StoreError> {
-        let (cut, answered) = Cut::new(row);
-        self.hand_over(Work::Cut(Box::new(cut)))?;
-        answered.await.map_err(|_| unavailable("the writer has stopped"))?.answer()
-    }
-
-    /// Use something up, in a shared transaction; answered after the commit.
-    pub(super) async fn use_up(&self, spend: Spend) -> Result<(), StoreError> {
-        let (spending, answered) = UseUp::new(spend);
-        self.hand_over(Work::UseUp(Box::new(spending)))?;
-        answered.await.map_err(|_| unavailable("the writer has stopped"))?.answer()
-    }
-
-    fn hand_over(&self, work: Work) -> Result<(), StoreError> {
-        let works = self.works.as_ref().ok_or_else(|| unavailable("the writer has stopped"))?;
-        works.try_send(work).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Busy,
-            TrySendError::Disconnected(_) => unavailable("the writer has stopped"),
-        })
-    }
-}
-
-impl Drop for Writer {
-    /// Write what waits, then stop.
-    fn drop(&mut self) {
-        drop(self.works.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
 
 /// What the writer thread works with.
 pub(super) struct Desk {
@@ -134,10 +44,10 @@ pub(super) struct Load {
 }
 
 impl Load {
-    fn add(&mut self, work: Work) {
+    fn add(&mut self, work: Work<Box<Cut>>) {
         match work {
             Work::Issue(issue) => self.issues.push(*issue),
-            Work::Cut(cut) => self.cuts.push(*cut),
+            Work::Own(cut) => self.cuts.push(*cut),
             Work::UseUp(spending) => self.spends.push(*spending),
             Work::Verb(verb) => self.verbs.push(verb),
             Work::Settle(verb) => {
@@ -161,30 +71,22 @@ impl Load {
     }
 }
 
-/// What waits. Before nothing does, whoever is about to hand over more goes first: a round trip costs as much for few
-/// as for many. Where a processor is idle, yielding returns at once.
-fn next_of(waiting: &Receiver<Work>) -> Option<Work> {
-    waiting.try_recv().ok().or_else(|| {
-        std::thread::yield_now();
-        waiting.try_recv().ok()
-    })
-}
-
 impl Desk {
+    pub(super) fn new(link: Link, shared: Arc<Shared>, most: usize) -> Self {
+        Self {
+            link,
+            shared,
+            most: most.max(1),
+            uncut_kids: (Epoch(0), HashSet::new()),
+            uses: Uses::default(),
+        }
+    }
+
     /// Take one work, then everything else that waits; one transaction; answer after the commit. No timer but that of
     /// the uses of API keys, which delays nobody.
-    fn run(&mut self, waiting: &Receiver<Work>) {
-        loop {
-            let first = match self.uses.due_in() {
-                None => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(rest) => waiting.recv_timeout(rest),
-            };
+    pub(super) fn run(&mut self, waiting: &Receiver<Work<Box<Cut>>>) {
+        while let Ok(mut next) = first_of(waiting, self.uses.due_in()) {
             let mut load = Load { settles: self.uses.are_due(), ..Load::default() };
-            let mut next = match first {
-                Ok(first) => Some(first),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
             while let Some(work) = next {
                 load.add(work);
                 next = if load.len() < self.most { next_of(waiting) } else { None };

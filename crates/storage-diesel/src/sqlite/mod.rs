@@ -22,6 +22,7 @@ mod queries;
 #[path = "../verbs/mod.rs"]
 mod verbs;
 
+use std::convert::Infallible;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,8 +38,9 @@ use crate::error::{OpenError, unavailable};
 use cache::FactCache;
 use reader::Readers;
 use shared::{BLOCK, Orders, Shared};
+use verbs::Writer;
 use watch::FileWatch;
-use writer::{Writer, savepoint};
+use writer::{Desk, savepoint};
 
 pub(crate) type Conn = SqliteConnection;
 pub(crate) type Dialect = Sqlite;
@@ -71,7 +73,7 @@ impl SqliteOptions {
 /// Writes share transactions (group commit) and are answered after the commit, with `synchronous=FULL`. Only
 /// one process may have the file open.
 pub struct SqliteStore {
-    writer: Writer,
+    writer: Writer<Infallible>,
     readers: Readers,
     pool: connection::Pool,
     shared: Arc<Shared>,
@@ -103,7 +105,8 @@ impl SqliteStore {
         let known = Arc::new(FactCache::new(Arc::clone(&shared)));
         // After the first write: now there is a log to watch.
         let watch = FileWatch::new(path);
-        let writer = Writer::start(conn, Arc::clone(&shared), watch, options.queue, options.batch)
+        let mut desk = Desk::new(conn, Arc::clone(&shared), watch, options.batch);
+        let writer = Writer::start(options.queue, move |waiting| desk.run(waiting))
             .map_err(|error| io(error.to_string()))?;
         let readers = Readers::start(path, options.readers, options.queue, &known)?;
         let pool = connection::pool(path, options.pool.max(1))?;

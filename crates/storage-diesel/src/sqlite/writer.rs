@@ -1,113 +1,25 @@
 //! Group commit: one thread owns the write connection, and whatever waits shares a transaction.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::Receiver;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use zeroid_storage::{Epoch, Issuance, Spend, StoreError};
+use zeroid_storage::{Epoch, StoreError};
 use zeroid_token_core::KeyId;
 
 use super::shared::Shared;
 use super::statement::{BeginWrite, Commit, Release, Rollback, RollbackTo, Savepoint};
-use super::verbs::{Batch, Changes, Issue, Job, Ran, Step, UseUp, Verb, Writing, apart};
+use super::verbs::{Batch, Changes, Issue, Job, Ran, Step, UseUp, Work, Writing, apart, first_of, next_of};
 use super::watch::FileWatch;
 use super::{Conn, epochs, issue, sequence, single};
 use crate::error::unavailable;
-use crate::rows::CredentialRow;
 use crate::uses::Uses;
 
-/// What waits to be written.
-enum Work {
-    /// A credential; these are stored together.
-    Issue(Box<Issue>),
-    /// What is good once.
-    UseUp(Box<UseUp>),
-    /// Any other verb.
-    Verb(Box<dyn Job>),
-    /// A verb before which the uses of API keys are written.
-    Settle(Box<dyn Job>),
-}
-
-/// The writer thread and the queue in front of it.
-pub(super) struct Writer {
-    works: Option<SyncSender<Work>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Writer {
-    pub(super) fn start(
-        conn: Conn,
-        shared: Arc<Shared>,
-        watch: FileWatch,
-        queue: usize,
-        most: usize,
-    ) -> std::io::Result<Self> {
-        let (works, waiting) = sync_channel(queue);
-        let uncut_kids = (Epoch(0), HashSet::new());
-        let mut desk = Desk { conn, shared, watch, most: most.max(1), uncut_kids, uses: Uses::default() };
-        let thread = std::thread::Builder::new().name("zeroid-writer".to_owned());
-        let thread = thread.spawn(move || desk.run(&waiting))?;
-        Ok(Self { works: Some(works), thread: Some(thread) })
-    }
-
-    /// Write one verb, in its own savepoint of a shared transaction; answered after the commit.
-    ///
-    /// `changes` says what it changes of what decisions are based on.
-    pub(super) async fn write<T: Send + 'static>(
-        &self,
-        changes: Changes,
-        verb: impl FnOnce(&mut Writing<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (job, answered) = Verb::new(verb, changes);
-        self.hand_over(Work::Verb(Box::new(job)))?;
-        answered.await.map_err(|_| unavailable("the writer has stopped"))?
-    }
-
-    /// Have every use of an API key written that was counted so far.
-    pub(super) async fn settle(&self) -> Result<(), StoreError> {
-        let (job, answered) = Verb::new(|_: &mut Writing<'_>| Ok(()), Changes::Nothing);
-        self.hand_over(Work::Settle(Box::new(job)))?;
-        answered.await.map_err(|_| unavailable("the writer has stopped"))?
-    }
-
-    /// Store a credential; answered after the commit.
-    pub(super) async fn issue(&self, issuance: Issuance, row: CredentialRow) -> Result<(), StoreError> {
-        let (issue, answered) = Issue::new(issuance, row);
-        self.hand_over(Work::Issue(Box::new(issue)))?;
-        answered.await.map_err(|_| unavailable("the writer has stopped"))?.answer()
-    }
-
-    /// Use something up, in a shared transaction; answered after the commit.
-    pub(super) async fn use_up(&self, spend: Spend) -> Result<(), StoreError> {
-        let (spending, answered) = UseUp::new(spend);
-        self.hand_over(Work::UseUp(Box::new(spending)))?;
-        answered.await.map_err(|_| unavailable("the writer has stopped"))?.answer()
-    }
-
-    fn hand_over(&self, work: Work) -> Result<(), StoreError> {
-        let works = self.works.as_ref().ok_or_else(|| unavailable("the writer has stopped"))?;
-        works.try_send(work).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Busy,
-            TrySendError::Disconnected(_) => unavailable("the writer has stopped"),
-        })
-    }
-}
-
-impl Drop for Writer {
-    /// Write what waits, then stop.
-    fn drop(&mut self) {
-        drop(self.works.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 /// What the writer thread works with.
-struct Desk {
+pub(super) struct Desk {
     conn: Conn,
     shared: Arc<Shared>,
     watch: FileWatch,
@@ -128,10 +40,11 @@ struct Load {
 }
 
 impl Load {
-    fn add(&mut self, work: Work) {
+    fn add(&mut self, work: Work<Infallible>) {
         match work {
             Work::Issue(issue) => self.issues.push(*issue),
             Work::UseUp(spending) => self.spends.push(*spending),
+            Work::Own(nothing) => match nothing {},
             Work::Verb(verb) => self.verbs.push(verb),
             Work::Settle(verb) => {
                 self.verbs.push(verb);
@@ -146,19 +59,19 @@ impl Load {
 }
 
 impl Desk {
+    pub(super) fn new(conn: Conn, shared: Arc<Shared>, watch: FileWatch, most: usize) -> Self {
+        let uncut_kids = (Epoch(0), HashSet::new());
+        Self { conn, shared, watch, most: most.max(1), uncut_kids, uses: Uses::default() }
+    }
+
     /// Take one work, then everything else that waits or comes while it is written; one transaction; answer after the
     /// commit. No timer but that of the uses of API keys, which delays nobody.
-    fn run(&mut self, waiting: &Receiver<Work>) {
-        loop {
-            let first = match self.uses.due_in() {
-                None => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(rest) => waiting.recv_timeout(rest),
-            };
+    pub(super) fn run(&mut self, waiting: &Receiver<Work<Infallible>>) {
+        while let Ok(first) = first_of(waiting, self.uses.due_in()) {
             let mut load = Load::default();
             match first {
-                Ok(first) => load.add(first),
-                Err(RecvTimeoutError::Timeout) => load.settles = true,
-                Err(RecvTimeoutError::Disconnected) => break,
+                Some(first) => load.add(first),
+                None => load.settles = true,
             }
             self.write(load, waiting);
         }
@@ -168,7 +81,7 @@ impl Desk {
         let _ = self.conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE);");
     }
 
-    fn write(&mut self, mut load: Load, waiting: &Receiver<Work>) {
+    fn write(&mut self, mut load: Load, waiting: &Receiver<Work<Infallible>>) {
         let written = self.transaction(&mut load, waiting);
         if written.is_err() {
             // It fails when the database has already undone the transaction by itself, which is as well.
@@ -183,7 +96,11 @@ impl Desk {
     }
 
     /// Write everything and commit. An error means that nothing of it is kept.
-    fn transaction(&mut self, load: &mut Load, waiting: &Receiver<Work>) -> Result<(), StoreError> {
+    fn transaction(
+        &mut self,
+        load: &mut Load,
+        waiting: &Receiver<Work<Infallible>>,
+    ) -> Result<(), StoreError> {
         let mut batch = self.begin()?;
         if self.issue_what_comes(load, waiting, &mut batch).is_err() {
             // One of them cannot be stored, and may have spoilt the transaction for all: each by itself, then.
@@ -218,7 +135,7 @@ impl Desk {
     fn issue_what_comes(
         &mut self,
         load: &mut Load,
-        waiting: &Receiver<Work>,
+        waiting: &Receiver<Work<Infallible>>,
         batch: &mut Batch,
     ) -> Result<(), StoreError> {
         let mut stored = 0;
@@ -300,15 +217,6 @@ impl Desk {
             Some(file) => Err(unavailable(format_args!("{} was removed or replaced", file.display()))),
         }
     }
-}
-
-/// What waits. Before nothing does, whoever is about to hand over more goes first: a transaction costs as much for few
-/// as for many. Where a processor is idle, yielding returns at once.
-fn next_of(waiting: &Receiver<Work>) -> Option<Work> {
-    waiting.try_recv().ok().or_else(|| {
-        std::thread::yield_now();
-        waiting.try_recv().ok()
-    })
 }
 
 /// One step of the savepoint of a verb.

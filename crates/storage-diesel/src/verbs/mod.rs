@@ -9,12 +9,14 @@ mod identities;
 mod issue;
 pub(super) mod job;
 mod others;
+pub(super) mod queue;
 mod spends;
 mod writing;
 
 pub(super) use credentials::cut_off;
 pub(super) use issue::{Issue, apart};
-pub(super) use job::{Changes, Job, Ran, Verb};
+pub(super) use job::{Changes, Job, Ran};
+pub(super) use queue::{Work, Writer, first_of, next_of};
 pub(super) use spends::UseUp;
 pub(super) use writing::{Batch, Writing};
 
