@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use zeroid_identity_model::{IdentityId, Owner, PolicyId, SpiffeId, Timestamp, TrustLevel};
-use zeroid_token_core::{AttestationLevel, GrantType, ScopeSet};
+use zeroid_identity_model::{IdentityId, Owner, PolicyId};
+use zeroid_token_core::{AttestationLevel, NewPolicy, PolicyPatch, ScopeSet};
 
 use crate::body::{BodyError, Reader};
 
@@ -29,66 +29,6 @@ pub struct ApiKeyBody {
     pub metadata: Value,
     /// `created_by`.
     pub created_by: Option<Owner>,
-}
-
-/// The body of `POST /credential-policies`.
-#[derive(Clone, Debug, Default)]
-pub struct PolicyBody {
-    /// `name`.
-    pub name: String,
-    /// `description`.
-    pub description: String,
-    /// `max_ttl_seconds`.
-    pub max_ttl_seconds: Option<u32>,
-    /// `allowed_grant_types`.
-    pub allowed_grant_types: Option<Vec<GrantType>>,
-    /// `allowed_scopes`; no restriction when absent.
-    pub allowed_scopes: Option<ScopeSet>,
-    /// `delegable_scopes`.
-    pub delegable_scopes: ScopeSet,
-    /// `required_trust_level`.
-    pub required_trust_level: Option<TrustLevel>,
-    /// `required_attestation`.
-    pub required_attestation: Option<AttestationLevel>,
-    /// `max_delegation_depth`.
-    pub max_delegation_depth: Option<u8>,
-    /// `may_act`.
-    pub may_act: Option<Vec<SpiffeId>>,
-    /// `token_labels`.
-    pub token_labels: BTreeSet<String>,
-    /// `expires_at`.
-    pub expires_at: Option<Timestamp>,
-}
-
-/// The body of `PATCH /credential-policies/{id}`.
-#[derive(Clone, Debug, Default)]
-pub struct PolicyPatchBody {
-    /// `name`.
-    pub name: Option<String>,
-    /// `description`.
-    pub description: Option<String>,
-    /// `max_ttl_seconds`.
-    pub max_ttl_seconds: Option<u32>,
-    /// `allowed_grant_types`.
-    pub allowed_grant_types: Option<Vec<GrantType>>,
-    /// `allowed_scopes`, and `scopes_restricted: false` to lift the list.
-    pub allowed_scopes: Option<Option<ScopeSet>>,
-    /// `delegable_scopes`.
-    pub delegable_scopes: Option<ScopeSet>,
-    /// `required_trust_level`; `""` lifts it.
-    pub required_trust_level: Option<Option<TrustLevel>>,
-    /// `required_attestation`; `""` lifts it.
-    pub required_attestation: Option<Option<AttestationLevel>>,
-    /// `max_delegation_depth`.
-    pub max_delegation_depth: Option<u8>,
-    /// `may_act`; `""` lifts it.
-    pub may_act: Option<Option<Vec<SpiffeId>>>,
-    /// `token_labels`.
-    pub token_labels: Option<BTreeSet<String>>,
-    /// `is_active`.
-    pub is_active: Option<bool>,
-    /// `expires_at`; `""` lifts it.
-    pub expires_at: Option<Option<Timestamp>>,
 }
 
 /// A body with nothing but a reason.
@@ -139,9 +79,9 @@ pub fn read_api_key(bytes: &[u8]) -> Result<ApiKeyBody, BodyError> {
 ///
 /// # Errors
 /// [`BodyError`].
-pub fn read_policy(bytes: &[u8]) -> Result<PolicyBody, BodyError> {
+pub fn read_policy(bytes: &[u8]) -> Result<NewPolicy, BodyError> {
     let mut reader = Reader::new(bytes)?;
-    let body = PolicyBody {
+    let body = NewPolicy {
         name: reader.required_text("name"),
         description: reader.text("description").unwrap_or_default(),
         max_ttl_seconds: ttl(&mut reader).filter(|ttl| *ttl > 0),
@@ -162,10 +102,10 @@ pub fn read_policy(bytes: &[u8]) -> Result<PolicyBody, BodyError> {
 ///
 /// # Errors
 /// [`BodyError`].
-pub fn read_policy_patch(bytes: &[u8]) -> Result<PolicyPatchBody, BodyError> {
+pub fn read_policy_patch(bytes: &[u8]) -> Result<PolicyPatch, BodyError> {
     let mut reader = Reader::new(bytes)?;
     let allowed_scopes = reader.scopes_patch("allowed_scopes");
-    let body = PolicyPatchBody {
+    let body = PolicyPatch {
         name: reader.text("name"),
         description: reader.text("description"),
         max_ttl_seconds: ttl(&mut reader),

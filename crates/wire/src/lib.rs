@@ -22,10 +22,7 @@ mod token;
 mod views;
 mod workload_proofs;
 
-pub use admin::{
-    ApiKeyBody, PolicyBody, PolicyPatchBody, ReasonBody, read_api_key, read_policy, read_policy_patch,
-    read_reason,
-};
+pub use admin::{ApiKeyBody, ReasonBody, read_api_key, read_policy, read_policy_patch, read_reason};
 pub use body::{BodyError, Issue, read_object};
 pub use client_auth::{PresentedClient, read_client_credentials};
 pub use clients::{ClientBody, ClientPatchBody, ClientView, client_view, read_client, read_client_patch};

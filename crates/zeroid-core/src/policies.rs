@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use zeroid_identity_model::{PolicyId, Tenant, Timestamp};
 use zeroid_storage::{Listed, Page, PolicyRecord};
 use zeroid_token_core::limits::MAX_MAY_ACT;
-use zeroid_token_core::{GrantType, Policy};
+use zeroid_token_core::{GrantType, NewPolicy, Policy, PolicyPatch};
 
 use crate::engine::Engine;
 use crate::error::{AdminError, Fault};
-use crate::requests::{NewPolicy, PolicyPatch};
 
 /// Longest description, in bytes.
 const MAX_DESCRIPTION_BYTES: usize = 1024;

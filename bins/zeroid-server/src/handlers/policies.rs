@@ -2,7 +2,6 @@
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use zeroid_core::{NewPolicy, PolicyPatch};
 use zeroid_storage::PolicyRecord;
 use zeroid_wire::{policy_view, read_policy, read_policy_patch};
 
@@ -18,21 +17,7 @@ const LIMIT: u32 = 500;
 /// `POST /credential-policies`.
 pub(crate) async fn create(app: &App, request: Request) -> Result<Reply, Edge> {
     let caller = admin(app, &request, Need::Registry).await?;
-    let body = read_policy(&request.body)?;
-    let new = NewPolicy {
-        name: body.name,
-        description: body.description,
-        max_ttl_seconds: body.max_ttl_seconds,
-        allowed_grant_types: body.allowed_grant_types,
-        allowed_scopes: body.allowed_scopes,
-        delegable_scopes: body.delegable_scopes,
-        required_trust_level: body.required_trust_level,
-        required_attestation: body.required_attestation,
-        max_delegation_depth: body.max_delegation_depth,
-        may_act: body.may_act,
-        token_labels: body.token_labels,
-        expires_at: body.expires_at,
-    };
+    let new = read_policy(&request.body)?;
     let record = app.engine.create_policy(&caller.tenant, new).await?;
     Ok(Reply::json(StatusCode::CREATED, &view(&record)))
 }
@@ -57,22 +42,7 @@ pub(crate) async fn get(app: &App, request: Request) -> Result<Reply, Edge> {
 /// `PATCH /credential-policies/{id}`: holds from the next issuance.
 pub(crate) async fn update(app: &App, request: Request) -> Result<Reply, Edge> {
     let caller = admin(app, &request, Need::Registry).await?;
-    let body = read_policy_patch(&request.body)?;
-    let patch = PolicyPatch {
-        name: body.name,
-        description: body.description,
-        max_ttl_seconds: body.max_ttl_seconds,
-        allowed_grant_types: body.allowed_grant_types,
-        allowed_scopes: body.allowed_scopes,
-        delegable_scopes: body.delegable_scopes,
-        required_trust_level: body.required_trust_level,
-        required_attestation: body.required_attestation,
-        max_delegation_depth: body.max_delegation_depth,
-        may_act: body.may_act,
-        token_labels: body.token_labels,
-        is_active: body.is_active,
-        expires_at: body.expires_at,
-    };
+    let patch = read_policy_patch(&request.body)?;
     Ok(Reply::ok(&view(&app.engine.patch_policy(&caller.tenant, id(&request.id)?, patch).await?)))
 }
 

@@ -11,6 +11,7 @@ pub(super) mod job;
 mod others;
 pub(super) mod queue;
 mod spends;
+mod tenants;
 mod writing;
 
 pub(super) use credentials::cut_off;
