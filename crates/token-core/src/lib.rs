@@ -6,6 +6,7 @@
 mod client;
 mod client_terms;
 mod grant;
+mod identity_terms;
 mod key_id;
 mod scope;
 mod strict_json;
@@ -48,6 +49,7 @@ pub use facts::{
     TokenTyp,
 };
 pub use grant::GrantType;
+pub use identity_terms::IdentityPatch;
 pub use key_id::{KeyId, KeyIdError, Thumbprint, ThumbprintError};
 pub use lineage::{Lineage, LineageTooLong, Link, Order, Source};
 pub use live::{Dead, Live, LiveFacts, Standing, live};

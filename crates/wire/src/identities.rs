@@ -4,7 +4,7 @@ use serde_json::Value;
 use zeroid_identity_model::{
     ExternalId, IdentityType, Owner, PolicyId, Status, SubType, Timestamp, TrustLevel,
 };
-use zeroid_token_core::ScopeSet;
+use zeroid_token_core::{IdentityPatch, ScopeSet};
 
 use crate::body::{BodyError, Reader};
 
@@ -56,47 +56,6 @@ pub struct Registration {
     pub identity: IdentityBody,
     /// `api_key_credential_policy_id`.
     pub key_policy_id: Option<PolicyId>,
-}
-
-/// The body of `PATCH /identities/{id}` and `PATCH /agents/registry/{id}`.
-#[derive(Clone, Debug, Default)]
-pub struct IdentityPatchBody {
-    /// `name`.
-    pub name: Option<String>,
-    /// `identity_type`.
-    pub identity_type: Option<IdentityType>,
-    /// `sub_type`.
-    pub sub_type: Option<SubType>,
-    /// `trust_level`.
-    pub trust_level: Option<TrustLevel>,
-    /// `status`.
-    pub status: Option<Status>,
-    /// `owner_user_id`.
-    pub owner: Option<Owner>,
-    /// `allowed_scopes`, and `scopes_restricted: false` to lift the list.
-    pub allowed_scopes: Option<Option<ScopeSet>>,
-    /// `credential_policy_id`; `""` goes back to the tenant's default.
-    pub policy_id: Option<Option<PolicyId>>,
-    /// `public_key_pem`.
-    pub public_key_pem: Option<String>,
-    /// `expires_at`; `""` lifts it.
-    pub expires_at: Option<Option<Timestamp>>,
-    /// `framework`.
-    pub framework: Option<String>,
-    /// `version`.
-    pub version: Option<String>,
-    /// `publisher`.
-    pub publisher: Option<String>,
-    /// `description`.
-    pub description: Option<String>,
-    /// `capabilities`.
-    pub capabilities: Option<Value>,
-    /// `labels`.
-    pub labels: Option<Value>,
-    /// `metadata`.
-    pub metadata: Option<Value>,
-    /// `revoke_existing`.
-    pub revoke_existing: bool,
 }
 
 /// Read `POST /agents/register`.
@@ -167,7 +126,7 @@ fn identity(reader: &mut Reader) -> IdentityBody {
 ///
 /// # Errors
 /// [`BodyError`].
-pub fn read_identity_patch(bytes: &[u8]) -> Result<IdentityPatchBody, BodyError> {
+pub fn read_identity_patch(bytes: &[u8]) -> Result<IdentityPatch, BodyError> {
     let mut reader = Reader::new(bytes)?;
     reader.text("updated_by");
     let status: Option<Status> = reader.word("status");
@@ -175,7 +134,7 @@ pub fn read_identity_patch(bytes: &[u8]) -> Result<IdentityPatchBody, BodyError>
         reader.breaks("status", "can be set to pending, active, suspended or deactivated");
     }
     let allowed_scopes = reader.scopes_patch("allowed_scopes");
-    let body = IdentityPatchBody {
+    let body = IdentityPatch {
         name: reader.text("name"),
         identity_type: reader.word("identity_type"),
         sub_type: reader.word("sub_type"),
@@ -194,6 +153,8 @@ pub fn read_identity_patch(bytes: &[u8]) -> Result<IdentityPatchBody, BodyError>
         labels: reader.json("labels").filter(|value| !value.is_null()),
         metadata: reader.json("metadata").filter(|value| !value.is_null()),
         revoke_existing: reader.flag("revoke_existing").unwrap_or(false),
+        // The credential says who.
+        modified_by: String::new(),
     };
     reader.finish(body)
 }

@@ -30,9 +30,7 @@ pub use delegation_routes::{DelegationRouteBody, delegation_route_view, read_del
 pub use evaluation::{
     EvaluationBody, EvaluationView, ProofWord, RefusalView, SIDES, evaluation_view, read_evaluation,
 };
-pub use identities::{
-    IdentityBody, IdentityPatchBody, Registration, read_identity, read_identity_patch, read_registration,
-};
+pub use identities::{IdentityBody, Registration, read_identity, read_identity_patch, read_registration};
 pub use metadata::{Metadata, authorization_server, identity_schema};
 pub use oauth::{
     INTROSPECTION_INACTIVE, InactiveBody, IntrospectionBody, OAuthError, SignedIntrospectionBody,

@@ -4,11 +4,11 @@ use serde_json::{Map, Value};
 use zeroid_identity_model::{Identity, PolicyId, Status, TextField, Timestamp};
 use zeroid_jose::PublicKey;
 use zeroid_storage::{Environment, IdentityChange, IdentityRecord};
-use zeroid_token_core::Reason;
+use zeroid_token_core::{IdentityPatch, Reason};
 
 use crate::api_keys::check_json;
 use crate::error::AdminError;
-use crate::requests::{IdentityPatch, NewApiKey};
+use crate::requests::NewApiKey;
 
 /// What a change brings about, in the same write.
 pub(crate) fn consequences(

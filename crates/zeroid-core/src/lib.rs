@@ -107,9 +107,8 @@ pub use offload::{Inline, NotDone, Offload, Offloaded, Work};
 pub use own_key::{NewOwnKey, OWN_KEY_PATH, OwnKeyError};
 pub use proofs::ProvenRequest;
 pub use requests::{
-    ActiveToken, ApiKeyGrant, BearerRefused, Caller, ClientCredentialsGrant, ExchangeGrant, IdentityPatch,
-    Introspection, Issued, JwtBearerGrant, NewApiKey, NewIdentity, Presentation, PresentationRefused,
-    Registered,
+    ActiveToken, ApiKeyGrant, BearerRefused, Caller, ClientCredentialsGrant, ExchangeGrant, Introspection,
+    Issued, JwtBearerGrant, NewApiKey, NewIdentity, Presentation, PresentationRefused, Registered,
 };
 pub use settings::{
     CREDENTIAL_RETENTION_DAYS, DEFAULT_TTL_SECONDS, DELEGATED_TTL_SECONDS, Inspection, Settings,
@@ -120,4 +119,4 @@ pub use workload_proofs::{
     MadeProof, NewProof, PROOF_TOKEN_SECONDS, PROOF_TOKEN_TYP, ProofNotGood, ProofNotMade, ProvenWorkload,
     ShownProof,
 };
-pub use zeroid_token_core::{NewPolicy, PolicyPatch};
+pub use zeroid_token_core::{IdentityPatch, NewPolicy, PolicyPatch};

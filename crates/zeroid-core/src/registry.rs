@@ -5,12 +5,12 @@ use zeroid_identity_model::{
     ExternalId, Identity, IdentityId, Kind, PolicyId, SpiffeId, Status, Tenant, Timestamp,
 };
 use zeroid_storage::{Facets, IdentityChange, IdentityFilter, IdentityRecord, Listed, Page, StoreError};
-use zeroid_token_core::Reason;
+use zeroid_token_core::{IdentityPatch, Reason};
 
 use crate::engine::Engine;
 use crate::error::{AdminError, Fault};
 use crate::identity_rules::{check, consequences, key_terms, or_default, status_patch};
-use crate::requests::{IdentityPatch, NewIdentity, Registered};
+use crate::requests::{NewIdentity, Registered};
 
 /// How often a change is tried again when the record changed meanwhile.
 pub(crate) const ATTEMPTS: usize = 8;

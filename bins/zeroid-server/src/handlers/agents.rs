@@ -2,12 +2,12 @@
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use zeroid_core::Registered;
+use zeroid_core::{IdentityPatch, Registered};
 use zeroid_identity_model::IdentityId;
 use zeroid_storage::IdentityRecord;
 use zeroid_wire::{Issue, agent_view, read_identity_patch, read_registration};
 
-use super::identities::{filter, id, new_identity, parts, patch};
+use super::identities::{filter, id, new_identity, parts};
 use super::query::{DEFAULT_LIMIT, MAX_LIMIT, Query};
 use crate::app::App;
 use crate::auth::{Need, admin};
@@ -72,7 +72,8 @@ pub(crate) async fn get(app: &App, request: Request) -> Result<Reply, Edge> {
 /// `PATCH /agents/registry/{id}`.
 pub(crate) async fn update(app: &App, request: Request) -> Result<Reply, Edge> {
     let caller = admin(app, &request, Need::Registry).await?;
-    let change = patch(read_identity_patch(&request.body)?, caller.label());
+    let change =
+        IdentityPatch { modified_by: caller.label().to_owned(), ..read_identity_patch(&request.body)? };
     let record = app.engine.patch_identity(&caller.tenant, id(&request.id)?, change).await?;
     one(app, &record).await
 }

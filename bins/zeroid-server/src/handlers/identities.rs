@@ -5,9 +5,7 @@ use serde_json::json;
 use zeroid_core::{IdentityPatch, NewIdentity};
 use zeroid_identity_model::{IdentityId, IdentityType, Owner, SpiffeId, TrustLevel};
 use zeroid_storage::{IdentityFilter, IdentityRecord, OwnerFilter};
-use zeroid_wire::{
-    IdentityBody, IdentityParts, IdentityPatchBody, Issue, identity_view, read_identity, read_identity_patch,
-};
+use zeroid_wire::{IdentityBody, IdentityParts, Issue, identity_view, read_identity, read_identity_patch};
 
 use super::query::{DEFAULT_LIMIT, MAX_LIMIT, Query};
 use crate::app::App;
@@ -81,7 +79,8 @@ pub(crate) async fn get(app: &App, request: Request) -> Result<Reply, Edge> {
 /// `PATCH /identities/{id}`.
 pub(crate) async fn update(app: &App, request: Request) -> Result<Reply, Edge> {
     let caller = admin(app, &request, Need::Registry).await?;
-    let change = patch(read_identity_patch(&request.body)?, caller.label());
+    let change =
+        IdentityPatch { modified_by: caller.label().to_owned(), ..read_identity_patch(&request.body)? };
     let record = app.engine.patch_identity(&caller.tenant, id(&request.id)?, change).await?;
     Ok(Reply::ok(&identity_view(&parts(&record))))
 }
@@ -103,30 +102,6 @@ pub(super) const fn parts(record: &IdentityRecord) -> IdentityParts<'_> {
         identity: &record.identity,
         allowed_scopes: record.allowed_scopes.as_ref(),
         policy_id: record.policy_id,
-    }
-}
-
-pub(super) fn patch(body: IdentityPatchBody, by: &str) -> IdentityPatch {
-    IdentityPatch {
-        name: body.name,
-        identity_type: body.identity_type,
-        sub_type: body.sub_type,
-        trust_level: body.trust_level,
-        status: body.status,
-        owner: body.owner,
-        allowed_scopes: body.allowed_scopes,
-        policy_id: body.policy_id,
-        public_key_pem: body.public_key_pem,
-        expires_at: body.expires_at,
-        framework: body.framework,
-        version: body.version,
-        publisher: body.publisher,
-        description: body.description,
-        capabilities: body.capabilities,
-        labels: body.labels,
-        metadata: body.metadata,
-        revoke_existing: body.revoke_existing,
-        modified_by: by.to_owned(),
     }
 }
 
