@@ -198,7 +198,7 @@ pub(super) fn cut_offs(conn: &mut Conn, keys: &[Vec<u8>]) -> Result<Vec<(Vec<u8>
         .select((cut_offs::id, cut_offs::cut_key, cut_offs::body))
         .load(conn)
         .map_err(unavailable)?;
-    // Asked for in their order, a plan that was made while there was one would read all of them, ever after.
+    // Asked for in their order, a plan that was made while there were few would read all of them.
     rows.sort_unstable_by_key(|(id, _, _)| *id);
     rows.into_iter().map(|(_, key, body)| Ok((key, from_json("cut-off", &body)?))).collect()
 }

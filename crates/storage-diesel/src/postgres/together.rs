@@ -78,7 +78,8 @@ struct Cuts<'r> {
 }
 
 impl<'r> Together<'r> {
-    /// Credentials, each with its tenant's number, and what they use up. `oldest` is the least epoch their facts were read at.
+    /// Credentials, each with its tenant's number, and what they use up. `oldest` is the least epoch their facts were read
+    /// at.
     pub(super) fn issue(&mut self, issues: &'r [(i64, Issue)], oldest: Epoch) {
         self.oldest = signed(oldest.0);
         for (tenant, Issue { issuance, row, .. }) in issues {

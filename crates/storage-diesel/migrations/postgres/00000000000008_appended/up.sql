@@ -24,8 +24,8 @@ DROP FUNCTION write_together;
 -- since `oldest`, or one of `signing_keys` was cut off, or something was used up before. `outcomes` has for each cut-off
 -- the empty text where it was added, the first one where there was one already, and null where the tenant has no such
 -- credential; `are_fresh`, of each thing that is used up, whether it was not used up before: the first `bought` of them
--- buy the credentials, which are not stored without, and the others are used up for themselves. A batch that
--- ends after its deadline fails; deadline and `moment` are microseconds since 1970 by the clock of this server.
+-- buy the credentials, which are not stored without, and the others are used up for themselves. A batch that ends
+-- after its deadline fails; deadline and `moment` are microseconds since 1970 by the clock of this server.
 CREATE FUNCTION write_together(
     order_lock BIGINT, deadline BIGINT, oldest BIGINT, signing_keys BYTEA[], lineage_keys BYTEA[],
     jtis BYTEA[], tenant_ids BIGINT[], identity_ids BYTEA[], mission_ids BYTEA[], depths SMALLINT[],
